@@ -1,0 +1,190 @@
+//! `egressd check`: every check once, with the controls that it needs, for people or for a monitor.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::{Format, UNKNOWN, complain, print, runtime};
+use crate::cause::Status;
+use crate::config::nearest;
+use crate::daemon::inquiry::{Context, Memory, inquire};
+use crate::daemon::load::{self, Loaded};
+use crate::daemon::{declared, environment, keys, process};
+use crate::diagnosis::Key;
+use crate::plan::{self, Plan};
+use crate::publish::{api, nagios, text};
+use crate::store::{Own, Snapshot, Store};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Names of targets [default: all], or one URL.
+    #[arg(value_name = "TARGET|URL")]
+    targets: Vec<String>,
+    /// The configuration [default: as for `run`].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only over this route.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// A URL only through this proxy.
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(super) fn main(options: &Options) -> u8 {
+    match checked(options) {
+        Ok((loaded, snapshot)) => {
+            show(options, &loaded, &snapshot);
+            let worst = snapshot.targets.values().map(|target| target.status()).max();
+            code(worst.unwrap_or(Status::Unknown))
+        }
+        Err(why) => {
+            complain(&why);
+            if options.format == Format::Nagios {
+                print("EGRESSD UNKNOWN - the configuration cannot be used\n");
+            }
+            UNKNOWN
+        }
+    }
+}
+
+/// The monitoring plugins' convention.
+fn code(status: Status) -> u8 {
+    match status {
+        Status::Ok => 0,
+        Status::Degraded => 1,
+        Status::Broken => 2,
+        Status::Unknown => UNKNOWN,
+    }
+}
+
+fn checked(options: &Options) -> Result<(Loaded, Snapshot), String> {
+    let mut loaded = load::load(options.config.as_deref()).map_err(|fault| fault.to_string())?;
+    loaded.plan = narrowed(&loaded.plan, options)?;
+    let runtime = runtime().map_err(|error| format!("start the runtime: {error}"))?;
+    let snapshot = runtime.block_on(all(&loaded.plan, options))?;
+    Ok((loaded, snapshot))
+}
+
+/// The plan with what was asked for alone.
+fn narrowed(plan: &Plan, options: &Options) -> Result<Plan, String> {
+    let url = options.targets.iter().find(|target| target.contains("://"));
+    let mut plan = match url {
+        Some(_) if options.targets.len() > 1 => {
+            return Err("a URL is checked alone".to_owned());
+        }
+        Some(url) => plan::ad_hoc(plan, url, options.proxy.as_deref())?,
+        None if options.proxy.is_some() => {
+            return Err(
+                "--proxy goes with a URL; a target's routes are in its configuration".to_owned()
+            );
+        }
+        None => plan.clone(),
+    };
+    if url.is_none() && !options.targets.is_empty() {
+        let known: Vec<&str> = plan.targets.iter().map(|target| target.name.as_str()).collect();
+        if let Some(name) = options.targets.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(format!("there is no target `{name}`: {}", nearest(name, &known)));
+        }
+        plan.targets.retain(|target| options.targets.contains(&target.name));
+    }
+    if let Some(route) = &options.route {
+        let known: BTreeSet<&str> = plan
+            .targets
+            .iter()
+            .flat_map(|target| &target.routes)
+            .map(|used| used.route.name.as_str())
+            .collect();
+        if !known.contains(route.as_str()) {
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(format!("there is no route `{route}` here: {}", nearest(route, &known)));
+        }
+        for target in &mut plan.targets {
+            target.routes.retain(|used| used.route.name == *route);
+            target.needs = crate::observation::Needs::Any;
+        }
+        plan.targets.retain(|target| !target.routes.is_empty());
+    }
+    Ok(plan)
+}
+
+async fn all(plan: &Plan, options: &Options) -> Result<Snapshot, String> {
+    let context = Context::new(Arc::new(plan.clone())).map_err(|fault| fault.to_string())?;
+    let mut store = Store::new(Own::default());
+    store.declare(plan.site.clone(), declared(plan));
+    let places = Arc::new(Semaphore::new(plan.concurrency));
+    let mut tasks = JoinSet::new();
+    for target in &plan.targets {
+        let (context, target) = (context.clone(), Arc::new(target.clone()));
+        let places = Arc::clone(&places);
+        tasks.spawn(async move {
+            let _place = places.acquire_owned().await;
+            inquire(context, target, Memory::default()).await
+        });
+    }
+    let mut left = plan.targets.len();
+    let shows = options.format == Format::Text && std::io::stderr().is_terminal();
+    while let Some(joined) = tasks.join_next().await {
+        left -= 1;
+        if shows && left > 0 {
+            complain(&format!("{left} more to come"));
+        }
+        match joined {
+            Ok(report) => {
+                store.apply(report);
+            }
+            // What is missing is shown as unknown.
+            Err(error) => complain(&format!("a check could not finish: {error}")),
+        }
+    }
+    Ok(Snapshot::clone(&store.snapshot()))
+}
+
+fn show(options: &Options, loaded: &Loaded, snapshot: &Snapshot) {
+    match options.format {
+        Format::Json => print(&format!("{}\n", api::json(snapshot))),
+        Format::Nagios => print(&format!("{}\n", nagios::line(snapshot))),
+        Format::Text => {
+            let colour = std::io::stdout().is_terminal();
+            print(&format!("{}\n{}", first_line(loaded), text::render(snapshot, colour)));
+            loaded.warnings.iter().for_each(|warning| complain(warning));
+        }
+    }
+}
+
+/// Which configuration and which credentials are in force here: a shell sees others than the service.
+fn first_line(loaded: &Loaded) -> String {
+    let plan = &loaded.plan;
+    let site = plan.site.as_ref().map(|site| format!("site {site} · ")).unwrap_or_default();
+    let mut keys: Vec<String> = plan
+        .targets
+        .iter()
+        .filter(|target| target.key.is_some())
+        .map(|target| match keys::read(target.key.as_ref()).0 {
+            Key::None => format!("{}: none", target.name),
+            Key::InForce(place) => format!("{}: {place}", target.name),
+            Key::Unavailable(place, why) => format!("{}: {place} ({why})", target.name),
+            Key::Empty(place) => format!("{}: {place} (empty)", target.name),
+            Key::Unsendable(place, why) => format!("{}: {place} ({why})", target.name),
+        })
+        .collect();
+    if keys.is_empty() {
+        keys.push("none configured".to_owned());
+    }
+    format!(
+        "egressd {} · {site}{} · {} · {} · keys: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        environment::host_name(),
+        api::time(process::now()),
+        loaded.source,
+        keys.join(", "),
+    )
+}

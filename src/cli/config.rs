@@ -1,0 +1,28 @@
+//! `egressd config check`: everything that is wrong with a configuration, or what it would run.
+
+use std::path::Path;
+
+use super::{CONFIG, OK, complain, print};
+use crate::daemon::load;
+
+pub(super) fn main(file: Option<&Path>, plan: bool) -> u8 {
+    match load::load(file) {
+        Err(fault) => {
+            complain(&fault.to_string());
+            CONFIG
+        }
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(|warning| complain(warning));
+            if plan {
+                print(&loaded.plan.to_string());
+            } else {
+                print(&format!(
+                    "{}: sound, {} targets\n",
+                    loaded.source,
+                    loaded.plan.targets.len()
+                ));
+            }
+            OK
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The command line: what may be typed, and a file a subcommand. Results go to standard output,
+//! everything else to standard error; exit codes are returned, never taken.
+
+mod check;
+mod config;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// All is well.
+pub const OK: u8 = 0;
+/// It failed.
+pub const FAILED: u8 = 1;
+/// It was asked for wrongly.
+pub const USAGE: u8 = 2;
+/// The configuration is wrong (`sysexits.h`, `EX_CONFIG`).
+pub const CONFIG: u8 = 78;
+
+/// Walks the way to each API that you depend on, layer by layer, and says what broke and who has to act.
+#[derive(Debug, Parser)]
+#[command(name = "egressd", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the daemon: checks on a schedule, serves metrics and status.
+    Run {
+        /// The configuration [default: /etc/egressd/egressd.toml if it exists, else what is embedded].
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Checks once, with the controls that are needed, and ends: 0 ok, 1 degraded, 2 broken, 3 unknown.
+    Check(check::Options),
+    /// Looks after configurations.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Says everything that is wrong with a configuration, each with its place and a way out.
+    Check {
+        /// The configuration [default: as for `run`].
+        file: Option<PathBuf>,
+        /// Prints what would run.
+        #[arg(long)]
+        plan: bool,
+    },
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// As in `/api/v1/status`.
+    Json,
+    /// One line for Icinga and Nagios.
+    Nagios,
+}
+
+/// Does what was asked, and says how it ended.
+pub fn main(arguments: Arguments) -> u8 {
+    match arguments.command {
+        Command::Run { config } => run::main(config.as_deref()),
+        Command::Check(options) => check::main(&options),
+        Command::Config { command: ConfigCommand::Check { file, plan } } => {
+            config::main(file.as_deref(), plan)
+        }
+    }
+}
+
+/// How arguments that cannot be understood end: `check` keeps to the monitoring plugins' convention.
+pub fn usage_code() -> u8 {
+    let first = std::env::args_os().nth(1);
+    if first.is_some_and(|word| word == "check") { UNKNOWN } else { USAGE }
+}
+
+/// `check` cannot say.
+const UNKNOWN: u8 = 3;
+
+/// Prints a result. A reader that has gone is no fault of ours.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        complain(&format!("standard output: {error}"));
+    }
+}
+
+/// Prints what is not a result.
+fn complain(text: &str) {
+    use std::io::Write as _;
+    // Nobody is left to be told where standard error is gone.
+    let (Ok(()) | Err(_)) = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// One thread is enough: a check waits, it does not compute; and a second one would cost memory.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -1,0 +1,326 @@
+//! A configuration exactly as written: one struct a table, unknown keys refused, every fault at once.
+//!
+//! It decides nothing: what is left out stays left out, what contradicts itself is `plan`'s to say.
+//! Fields that `plan` may complain about keep the place where they stand.
+
+mod problem;
+mod value;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+pub use problem::{Problem, nearest};
+pub use value::{Period, Pick, Secret, SecretSource, Text};
+
+/// The file that a new installation starts from, and what runs where there is none.
+pub const EMBEDDED: &str = include_str!("../../config/egressd.toml");
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// A name for this place, a label on every metric.
+    pub site: Option<Spanned<Text>>,
+    /// `[server]`
+    pub server: Server,
+    /// `[probe]`
+    pub probe: Probe,
+    /// `[experiments]`
+    pub experiments: Experiments,
+    /// `[trust]`
+    pub trust: Trust,
+    /// `[dns]`
+    pub dns: Dns,
+    /// `[control]`
+    pub control: Control,
+    /// `[[route]]`
+    pub route: Vec<Route>,
+    /// `[log]`
+    pub log: Log,
+    /// `[metrics]`
+    pub metrics: Metrics,
+    /// `[[target]]`
+    pub target: Vec<Spanned<Target>>,
+}
+
+/// Where the daemon listens.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port.
+    pub listen: Spanned<Text>,
+    /// Further host names that are answered.
+    pub hosts: Vec<String>,
+}
+
+/// How trips are made.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Probe {
+    /// Between two checks of a target.
+    pub interval: Spanned<Period>,
+    /// One trip, all layers together.
+    pub timeout: Spanned<Period>,
+    /// `all` or `one`.
+    pub addresses: Spanned<String>,
+    /// Targets that are checked at the same time.
+    pub concurrency: Spanned<u16>,
+    /// `[probe.budget]`
+    pub budget: Budget,
+}
+
+/// What counts as slow.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// The look-up.
+    pub dns: Period,
+    /// CONNECT.
+    pub proxy: Period,
+    /// Request to first byte.
+    pub first_byte: Period,
+}
+
+/// What may be tried when something fails.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Experiments {
+    /// `usual`, `all`, `passive`, or names of controls.
+    pub allow: Spanned<Pick>,
+    /// A full set again after this, while a failure lasts unchanged.
+    pub again: Period,
+}
+
+/// Whose certificates are accepted.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trust {
+    /// The host's store.
+    pub system: bool,
+    /// The organisation's own roots, PEM.
+    pub ca_files: Vec<Spanned<PathBuf>>,
+    /// `bundled`, or a PEM file.
+    pub public_roots: Spanned<String>,
+}
+
+/// Who is asked for names.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dns {
+    /// `system`, or addresses.
+    pub servers: Spanned<Pick>,
+    /// Resolvers outside the organisation's, for controls.
+    pub independent: Vec<Spanned<String>>,
+}
+
+/// Unrelated hosts to compare with.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// One of them.
+    pub url: Option<Spanned<Text>>,
+    /// Several.
+    pub urls: Vec<Spanned<Text>>,
+    /// How often they are measured without a failure.
+    pub interval: Period,
+}
+
+/// A way out.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Route {
+    /// Its name.
+    pub name: Option<Spanned<String>>,
+    /// The proxy's URL, or `environment`.
+    pub proxy: Option<Spanned<Text>>,
+    /// A label for the way out.
+    pub egress: Option<String>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `auto`, `text` or `journald`.
+    pub format: Spanned<String>,
+    /// As in `RUST_LOG`.
+    pub filter: Spanned<String>,
+}
+
+/// What is published.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// `check`, `target` or `off`.
+    pub phase_histogram: Spanned<String>,
+    /// Whether each address has a series.
+    pub addresses: bool,
+}
+
+/// An API that is depended on.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Target {
+    /// Its name.
+    pub name: Option<Spanned<String>>,
+    /// The API that is spoken.
+    pub provider: Option<Spanned<String>>,
+    /// What is asked for.
+    pub url: Option<Spanned<Text>>,
+    /// The key.
+    pub key: Option<Spanned<SecretSource>>,
+    /// The ways to it; left out: all.
+    pub routes: Option<Vec<Spanned<TargetRoute>>>,
+    /// `any`, `all`, or a route's name.
+    pub needs: Option<Spanned<String>>,
+    /// Instead of `probe.interval`.
+    pub interval: Option<Spanned<Period>>,
+    /// Instead of `probe.timeout`.
+    pub timeout: Option<Spanned<Period>>,
+    /// Instead of `probe.addresses`.
+    pub addresses: Option<Spanned<String>>,
+    /// Labels of `egressd_target_info`.
+    pub labels: BTreeMap<Spanned<String>, String>,
+}
+
+/// A route of a target: its name, or a table with what is expected of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetRoute {
+    /// The route's name.
+    pub name: String,
+    /// `open`, `closed` or `either`.
+    pub expect: Option<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: unplaced(Text::Literal("127.0.0.1:9737".into())), hosts: Vec::new() }
+    }
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self {
+            interval: unplaced(Period::seconds(60)),
+            timeout: unplaced(Period::seconds(10)),
+            addresses: unplaced("all".into()),
+            concurrency: unplaced(64),
+            budget: Budget::default(),
+        }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { dns: Period::seconds(1), proxy: Period::seconds(1), first_byte: Period::seconds(1) }
+    }
+}
+
+impl Default for Experiments {
+    fn default() -> Self {
+        Self { allow: unplaced(Pick::Word("usual".into())), again: Period::seconds(600) }
+    }
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self { system: true, ca_files: Vec::new(), public_roots: unplaced("bundled".into()) }
+    }
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { servers: unplaced(Pick::Word("system".into())), independent: Vec::new() }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { url: None, urls: Vec::new(), interval: Period::seconds(600) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: unplaced("auto".into()), filter: unplaced("info".into()) }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { phase_histogram: unplaced("check".into()), addresses: true }
+    }
+}
+
+fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+/// Reads a file's text. What could be understood comes back beside everything that could not.
+pub fn parse(text: &str) -> (Config, Vec<Problem>) {
+    let (mut tree, errors) = DeTable::parse_recoverable(text);
+    let mut problems: Vec<Problem> = errors
+        .into_iter()
+        .map(|error| Problem::at(error.span(), error.message(), "correct the TOML at this place"))
+        .collect();
+    // Each fault hides the ones behind it: note it, take its entry out, and try again.
+    loop {
+        match Config::deserialize(toml::de::Deserializer::from(tree.clone())) {
+            Ok(config) => return (config, problems),
+            Err(error) => {
+                problems.push(Problem::from_serde(error.message(), error.span()));
+                let removed = error.span().is_some_and(|span| remove(tree.get_mut(), &span));
+                if !removed {
+                    return (Config::default(), problems);
+                }
+            }
+        }
+    }
+}
+
+/// Takes the innermost entry out that encloses the span.
+fn remove(table: &mut DeTable<'_>, span: &std::ops::Range<usize>) -> bool {
+    let mut found = None;
+    for (key, value) in table.iter_mut() {
+        let place = key.span().start..value.span().end.max(key.span().end);
+        if encloses(&place, span) {
+            if encloses(&value.span(), span) && remove_inside(value.get_mut(), span) {
+                return true;
+            }
+            found = Some(key.clone());
+        } else if remove_inside(value.get_mut(), span) {
+            // Dotted and repeated headers place a table's entries outside of its own span.
+            return true;
+        }
+    }
+    found.is_some_and(|key| table.remove(&key).is_some())
+}
+
+fn remove_inside(value: &mut DeValue<'_>, span: &std::ops::Range<usize>) -> bool {
+    match value {
+        DeValue::Table(table) => remove(table, span),
+        DeValue::Array(array) => remove_from_array(array, span),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => false,
+    }
+}
+
+fn remove_from_array(array: &mut DeArray<'_>, span: &std::ops::Range<usize>) -> bool {
+    if array.iter_mut().any(|value| remove_inside(value.get_mut(), span)) {
+        return true;
+    }
+    let before = array.len();
+    *array = array.iter().filter(|value| !encloses(&value.span(), span)).cloned().collect();
+    array.len() < before
+}
+
+fn encloses(outer: &std::ops::Range<usize>, inner: &std::ops::Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end && !outer.is_empty()
+}

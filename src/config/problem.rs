@@ -1,0 +1,95 @@
+//! What is wrong with a configuration: where, why, and the way out.
+
+use std::ops::Range;
+
+/// One fault, or one warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The place, as bytes of the text; none where something is missing altogether.
+    pub place: Option<Range<usize>>,
+    /// The reason.
+    pub what: String,
+    /// The way out.
+    pub help: String,
+    /// Whether it runs all the same.
+    pub warning: bool,
+    /// Whether it says that something is missing: not said where a fault at that place was said before.
+    pub absence: bool,
+}
+
+impl Problem {
+    /// A fault with a place.
+    pub fn at(
+        place: Option<Range<usize>>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        let place = place.filter(|place| *place != (0..0));
+        Self { place, what: what.into(), help: help.into(), warning: false, absence: false }
+    }
+
+    /// Something that runs, and may surprise.
+    #[must_use]
+    pub fn as_warning(self) -> Self {
+        Self { warning: true, ..self }
+    }
+
+    /// Something that is not there.
+    #[must_use]
+    pub fn as_absence(self) -> Self {
+        Self { absence: true, ..self }
+    }
+
+    /// A message of the deserializer, with the nearest known name where it knows the names.
+    pub(super) fn from_serde(message: &str, place: Option<Range<usize>>) -> Self {
+        let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+        let unknown =
+            message.starts_with("unknown field") || message.starts_with("unknown variant");
+        match quoted.split_first() {
+            Some((given, known)) if unknown => {
+                let what = if message.starts_with("unknown field") {
+                    format!("unknown key `{given}`")
+                } else {
+                    format!("`{given}` is not one of the values of this key")
+                };
+                Self::at(place, what, nearest(given, known))
+            }
+            _ => {
+                // Our own messages bring their way out along.
+                let line = message.replace('\n', " ");
+                match line.rsplit_once("; write ") {
+                    Some((what, help)) => Self::at(place, what, format!("write {help}")),
+                    None => Self::at(place, line, "write a value of the expected kind"),
+                }
+            }
+        }
+    }
+
+    /// `file:line:column: reason`, then the way out.
+    pub fn render(&self, file: &str, text: &str) -> String {
+        let mut out = file.to_owned();
+        if let Some(place) = &self.place {
+            let before = text.get(..place.start).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+            out.push_str(&format!(":{line}:{column}"));
+        }
+        let kind = if self.warning { "warning: " } else { "" };
+        out.push_str(&format!(": {kind}{}\n    {}", self.what, self.help));
+        out
+    }
+}
+
+/// A hint: the known name that is nearest to what was written, or all of them.
+pub fn nearest(given: &str, known: &[&str]) -> String {
+    let close = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4);
+    match close {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "take it out".to_owned(),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,90 @@
+//! Control hosts over each route, shared: one fresh result serves every target that asks within two
+//! seconds, and what they did when nothing was wrong is remembered as the baseline.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::diagnosis::{Baseline, control_passed};
+use crate::observation::{Control, NotRun, Trip};
+use crate::plan::{Plan, Route};
+use crate::probe::Network;
+
+/// How long a result is fresh.
+const FRESH: Duration = Duration::from_secs(2);
+
+type Key = (String, usize);
+type Cell = Arc<tokio::sync::Mutex<Option<(Instant, Trip)>>>;
+
+/// The control hosts of a plan.
+#[derive(Debug)]
+pub struct Controls {
+    plan: Arc<Plan>,
+    network: Arc<Network>,
+    cells: Mutex<BTreeMap<Key, Cell>>,
+    /// Whether each ever worked, where it was measured.
+    worked: Mutex<BTreeMap<Key, bool>>,
+}
+
+impl Controls {
+    /// Nothing measured yet.
+    pub fn new(plan: Arc<Plan>, network: Arc<Network>) -> Self {
+        Self { plan, network, cells: Mutex::default(), worked: Mutex::default() }
+    }
+
+    /// A fresh trip to a control host: somebody else's of the last two seconds, or a new one.
+    pub async fn trip(&self, route: &Route, index: usize) -> Result<Trip, NotRun> {
+        let planned = self.plan.control_trip(index, route)?;
+        let key = (route.name.clone(), index);
+        let cell = {
+            let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cells.entry(key).or_default())
+        };
+        let mut kept = cell.lock().await;
+        if let Some((at, trip)) = &*kept
+            && at.elapsed() < FRESH
+        {
+            return Ok(trip.clone());
+        }
+        let trip = self.network.walk(&Arc::new(planned)).await;
+        *kept = Some((Instant::now(), trip.clone()));
+        Ok(trip)
+    }
+
+    /// Measures a control host for the baseline, and says whether it works.
+    pub async fn measure(&self, route: &Route, index: usize) -> Option<bool> {
+        let trip = self.trip(route, index).await.ok()?;
+        let works = control_passed(Control::ControlHost, &trip);
+        let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        *worked.entry((route.name.clone(), index)).or_default() |= works;
+        Some(works)
+    }
+
+    /// What is known of a route's control hosts from before.
+    pub fn baseline(&self, route: &str) -> Baseline {
+        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_route = || worked.iter().filter(|((of, _), _)| of == route).map(|(_, works)| *works);
+        if of_route().any(|works| works) {
+            Baseline::Good
+        } else if of_route().next().is_some() {
+            Baseline::Bad
+        } else {
+            Baseline::Unknown
+        }
+    }
+
+    /// Carries over what is known of routes that a new plan still has.
+    pub fn remember(&self, old: &Self) {
+        let same = |index: usize| self.plan.controls.get(index) == old.plan.controls.get(index);
+        let theirs = old.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ours = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((route, index), works) in theirs.iter() {
+            let route_of = |plan: &Plan| plan.routes.iter().find(|r| r.name == *route).cloned();
+            if same(*index) && route_of(&self.plan) == route_of(&old.plan) {
+                ours.insert((route.clone(), *index), *works);
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The one place that reads the environment, the files that a configuration names, and the host's
+//! roots, and hands them over as data.
+#![expect(clippy::disallowed_methods, reason = "this is the file that may read the environment")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::plan::{Given, ProxyVariables, named_files, named_variables};
+
+/// Where the configuration is looked for.
+pub const DEFAULT_FILE: &str = "/etc/egressd/egressd.toml";
+
+/// Reads what a configuration names.
+pub fn read(config: &Config) -> Given {
+    let variables: BTreeMap<String, String> = named_variables(config)
+        .into_iter()
+        .filter_map(|name| variable(&name).map(|value| (name, value)))
+        .collect();
+    let files = named_files(config)
+        .into_iter()
+        .map(|path| {
+            let bytes = std::fs::read(&path).map_err(|error| error.to_string());
+            (path, bytes)
+        })
+        .collect();
+    let proxies = ProxyVariables::NAMES.iter().chain(ProxyVariables::EXEMPTIONS);
+    let proxies =
+        proxies.filter_map(|name| variable(name).map(|value| ((*name).to_owned(), value)));
+    Given {
+        variables,
+        proxies: ProxyVariables::new(proxies),
+        files,
+        system_roots: if config.trust.system { system_roots() } else { Ok(Vec::new()) },
+    }
+}
+
+/// One variable; none where it is not set or not text.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The folder of systemd's credentials.
+pub fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// Whether standard error goes to the journal (`systemd.exec(5)`, `JOURNAL_STREAM`).
+pub fn logs_to_journal() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let named: OsString = std::env::var_os("JOURNAL_STREAM").unwrap_or_default();
+    let Ok(metadata) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    named.to_string_lossy() == format!("{}:{}", metadata.dev(), metadata.ino())
+}
+
+/// The host's store, as its other programs see it.
+fn system_roots() -> Result<Vec<Vec<u8>>, String> {
+    let loaded = rustls_native_certs::load_native_certs();
+    if loaded.certs.is_empty()
+        && let Some(error) = loaded.errors.first()
+    {
+        return Err(error.to_string());
+    }
+    Ok(loaded.certs.iter().map(|certificate| certificate.as_ref().to_vec()).collect())
+}
+
+/// Whether others than its owner may write a file: then it decides nothing here.
+pub fn is_writable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0)
+}
+
+/// This host's own name.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}

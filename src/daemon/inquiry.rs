@@ -1,0 +1,215 @@
+//! One target, asked until it is decided: walk all routes, diagnose, run what diagnosis asks for,
+//! diagnose again. The same for the daemon and for `check`; bounded in rounds, number and time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::controls::Controls;
+use super::keys;
+use crate::cause::Status;
+use crate::config::Secret;
+use crate::diagnosis::{
+    Decision, Evidence, Experiment, Findings, Outcome, TargetFacts, Walk, diagnose, read_answer,
+};
+use crate::observation::{Change, NotRun, Trip};
+use crate::plan::{Plan, Route, Target, TripPlan};
+use crate::probe::Network;
+use crate::store::{Report, Walked};
+
+/// Rounds of experiments at most.
+const ROUNDS: usize = 3;
+/// Experiments of one inquiry at most.
+const EXPERIMENTS: usize = 12;
+
+/// What all inquiries under one plan share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The network.
+    pub network: Arc<Network>,
+    /// The control hosts.
+    pub controls: Arc<Controls>,
+}
+
+impl Context {
+    /// A context for a plan.
+    pub fn new(plan: Arc<Plan>) -> Result<Self, crate::probe::Fault> {
+        let network = Arc::new(Network::new(&plan)?);
+        let controls = Arc::new(Controls::new(Arc::clone(&plan), Arc::clone(&network)));
+        Ok(Self { plan, network, controls })
+    }
+}
+
+/// What is known of a target from before.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// How each route was published.
+    pub before: BTreeMap<String, Status>,
+    /// The last findings, while they may stand.
+    pub standing: Option<Findings>,
+}
+
+/// Asks until it is decided.
+pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> Report {
+    let begun = Instant::now();
+    let deadline = begun + target.bound();
+    let (key, secret) = keys::read(target.key.as_ref());
+    let inquiry = Inquiry { context, target, secret };
+    let walks = inquiry.walks(&memory).await;
+    let facts = inquiry.facts(key);
+    let mut evidence =
+        Evidence { target: facts, walks, outcomes: Vec::new(), standing: memory.standing };
+    let mut round = 0;
+    let findings = loop {
+        match diagnose(&evidence) {
+            Decision::Decided(findings) => break findings,
+            Decision::Ask(asked) => {
+                // Every answer, also "not run", makes the next question smaller: this ends.
+                let room = EXPERIMENTS.saturating_sub(evidence.outcomes.len());
+                let room = if round < ROUNDS && Instant::now() < deadline { room } else { 0 };
+                let (run, left): (Vec<_>, Vec<_>) =
+                    asked.into_iter().enumerate().partition(|(place, _)| *place < room);
+                let run: Vec<Experiment> =
+                    run.into_iter().map(|(_, experiment)| experiment).collect();
+                evidence.outcomes.extend(inquiry.experiments(run, deadline).await);
+                evidence.outcomes.extend(
+                    left.into_iter()
+                        .map(|(_, experiment)| Outcome { experiment, result: Err(NotRun::NoTime) }),
+                );
+                round += 1;
+            }
+        }
+    };
+    let experiments = evidence
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.result.is_ok())
+        .map(|outcome| (outcome.experiment.route.clone(), outcome.experiment.change.control()))
+        .collect();
+    let trips = evidence
+        .walks
+        .into_iter()
+        .map(|walk| {
+            let answer = read_answer(&evidence.target, &walk.trip);
+            Walked { route: walk.route, trip: kept(walk.trip), answer }
+        })
+        .collect();
+    Report {
+        target: inquiry.target.name.clone(),
+        trips,
+        findings,
+        experiments,
+        at: super::process::now(),
+        seconds: begun.elapsed().as_secs_f64(),
+    }
+}
+
+/// A body is evidence in its first kilobytes; a hundred targets must not keep megabytes.
+fn kept(mut trip: Trip) -> Trip {
+    const KEPT: usize = 1024;
+    for response in trip.legs.iter_mut().filter_map(|leg| leg.response.as_mut()) {
+        if response.body.len() > KEPT {
+            response.body = response.body.chars().take(KEPT).collect();
+        }
+    }
+    trip
+}
+
+struct Inquiry {
+    context: Context,
+    target: Arc<Target>,
+    secret: Option<Secret>,
+}
+
+impl Inquiry {
+    fn trip(&self, route: &Route) -> TripPlan {
+        self.context.plan.trip(&self.target, route, self.secret.as_ref())
+    }
+
+    async fn walks(&self, memory: &Memory) -> Vec<Walk> {
+        let mut tasks = JoinSet::new();
+        for (place, used) in self.target.routes.iter().enumerate() {
+            let network = Arc::clone(&self.context.network);
+            let trip = Arc::new(self.trip(&used.route));
+            tasks.spawn(async move { (place, network.walk(&trip).await) });
+        }
+        let mut trips = joined(tasks).await;
+        trips.sort_by_key(|(place, _)| *place);
+        let routes = self.target.routes.iter();
+        routes
+            .zip(trips)
+            .map(|(used, (_, trip))| Walk {
+                route: used.route.name.clone(),
+                proxy: used.route.proxy.as_ref().map(ToString::to_string),
+                expect: used.expect,
+                trip,
+                baseline: self.context.controls.baseline(&used.route.name),
+                before: memory.before.get(&used.route.name).copied(),
+            })
+            .collect()
+    }
+
+    fn facts(&self, key: crate::diagnosis::Key) -> TargetFacts {
+        let budget = &self.target.budget;
+        TargetFacts {
+            name: self.target.name.clone(),
+            host: self.target.endpoint.host.to_string(),
+            port: self.target.endpoint.port,
+            provider: self.target.provider,
+            key,
+            needs: self.target.needs.clone(),
+            budget: [budget.dns, budget.proxy, budget.first_byte].map(|time| time.as_secs_f64()),
+            controls: self.context.plan.controls.len(),
+        }
+    }
+
+    /// All side by side, each within what is left.
+    async fn experiments(&self, asked: Vec<Experiment>, deadline: Instant) -> Vec<Outcome> {
+        let mut tasks = JoinSet::new();
+        for experiment in asked {
+            let route = self.target.routes.iter().find(|used| used.route.name == experiment.route);
+            let planned = route.ok_or(NotRun::NotApplicable).and_then(|used| {
+                let base = self.trip(&used.route);
+                let planned = self.context.plan.vary(
+                    (&self.target, &used.route),
+                    &base,
+                    experiment.change,
+                )?;
+                Ok((used.route.clone(), planned))
+            });
+            let context = self.context.clone();
+            tasks.spawn(async move {
+                let run = async {
+                    let (route, planned) = planned?;
+                    match experiment.change {
+                        Change::ControlHost(index) => context.controls.trip(&route, index).await,
+                        _ => Ok(context.network.walk(&Arc::new(planned)).await),
+                    }
+                };
+                let result = timeout_at(deadline, run).await.unwrap_or(Err(NotRun::NoTime));
+                Outcome { experiment, result }
+            });
+        }
+        joined(tasks).await
+    }
+}
+
+/// All results; a panic goes on in whoever contains it.
+async fn joined<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
+    let mut results = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        match joined {
+            Ok(result) => results.push(result),
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+    results
+}

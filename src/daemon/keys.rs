@@ -1,0 +1,94 @@
+//! API keys, read when they are used: a file's change counts at once, a file that vanishes is a finding.
+//!
+//! A secret from a file loses exactly one final line break. What no header may carry is found here and
+//! never sent; its place is said, its value never.
+
+use std::path::Path;
+
+use super::environment;
+use crate::config::{Secret, SecretSource};
+use crate::diagnosis::Key;
+
+/// A key larger than this is no key.
+const LIMIT: u64 = 64 * 1024;
+
+/// The state of a target's key, and the key where it can be sent.
+pub fn read(source: Option<&SecretSource>) -> (Key, Option<Secret>) {
+    let Some(source) = source else { return (Key::None, None) };
+    let place = source.to_string();
+    match value(source) {
+        Err(why) => (Key::Unavailable(place, why), None),
+        Ok(text) if text.is_empty() => (Key::Empty(place), None),
+        Ok(text) => match text.char_indices().find(|(_, c)| !c.is_ascii_graphic()) {
+            Some((at, c)) => {
+                let what =
+                    if c.is_whitespace() { "white space" } else { "a character no header carries" };
+                (Key::Unsendable(place, format!("{what} at byte {}", at + 1)), None)
+            }
+            None => (Key::InForce(place), Some(Secret::new(text))),
+        },
+    }
+}
+
+fn value(source: &SecretSource) -> Result<String, String> {
+    match source {
+        SecretSource { env: Some(name), .. } => {
+            environment::variable(name).ok_or_else(|| "the variable is not set".to_owned())
+        }
+        SecretSource { file: Some(path), .. } => from_file(path),
+        SecretSource { credential: Some(name), .. } => match environment::credentials() {
+            Some(folder) => from_file(&folder.join(name)),
+            None => Err("systemd handed no credentials over".to_owned()),
+        },
+        SecretSource { env: None, file: None, credential: None } => {
+            Err("no place is given".to_owned())
+        }
+    }
+}
+
+fn from_file(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() || metadata.len() > LIMIT {
+        return Err("it is no regular file of at most 64 KiB".to_owned());
+    }
+    let mut text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: &[u8]) -> (Key, Option<Secret>) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        read(Some(&SecretSource { file: Some(file.path().to_owned()), ..SecretSource::default() }))
+    }
+
+    #[test]
+    fn one_line_break_is_lost_and_no_more() {
+        assert_eq!(of(b"k\n").1, Some(Secret::new("k".into())));
+        assert_eq!(of(b"k\r\n").1, Some(Secret::new("k".into())));
+        assert!(
+            matches!(of(b"k\n\n"), (Key::Unsendable(_, at), None) if at == "white space at byte 2")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_said_without_its_value() {
+        assert!(matches!(of(b""), (Key::Empty(_), None)));
+        assert!(matches!(of(b"\n"), (Key::Empty(_), None)));
+        let (key, none) = of("sk-\u{200b}secret".as_bytes());
+        assert!(matches!(&key, Key::Unsendable(_, at) if at.ends_with("byte 4")), "{key:?}");
+        assert!(none.is_none() && !format!("{key:?}").contains("secret"));
+        let source =
+            SecretSource { file: Some("/nonexistent/key".into()), ..SecretSource::default() };
+        assert!(matches!(read(Some(&source)), (Key::Unavailable(..), None)));
+    }
+}

@@ -1,0 +1,360 @@
+//! The shell: it wires the stations, keeps the schedule, and tells systemd. All I/O that is neither
+//! probing nor serving happens below here.
+//!
+//! `run` is a function: plan, listener, signals and the work itself come in. One task owns the state;
+//! every check is a task of its own set, bounded in time, and a panic in one is contained.
+
+pub mod controls;
+pub mod environment;
+pub mod inquiry;
+pub mod keys;
+pub mod load;
+pub mod logging;
+pub mod process;
+mod schedule;
+pub mod signals;
+mod systemd;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info, warn};
+
+use crate::cause::Status;
+use crate::plan::{Histogram, Plan, Target};
+use crate::publish::metrics::{Choice, Grain};
+use crate::publish::server::{self, Site};
+use crate::store::{Declared, Own, Report, Snapshot, Store};
+use inquiry::{Context, Memory};
+use schedule::Agenda;
+
+/// A unit of work: one target's inquiry.
+pub type Work =
+    Arc<dyn Fn(Arc<Target>, Memory) -> Pin<Box<dyn Future<Output = Report> + Send>> + Send + Sync>;
+
+/// A plan in force, with what does its work.
+pub struct Setup {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What asks a target.
+    pub work: Work,
+    /// The control hosts, for the baseline.
+    pub controls: Option<Arc<controls::Controls>>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// The real work under a plan; what is known of control hosts comes over from an old setup.
+    pub fn new(plan: Plan, old: Option<&Self>) -> Result<Self, crate::probe::Fault> {
+        let context = Context::new(Arc::new(plan))?;
+        if let Some(old) = old.and_then(|old| old.controls.as_ref()) {
+            context.controls.remember(old);
+        }
+        let (plan, controls) = (Arc::clone(&context.plan), Some(Arc::clone(&context.controls)));
+        let work: Work = Arc::new(move |target, memory| {
+            Box::pin(inquiry::inquire(context.clone(), target, memory))
+        });
+        Ok(Self { plan, work, controls })
+    }
+}
+
+/// What comes from outside while the daemon runs.
+#[derive(Debug)]
+pub enum Order {
+    /// Load the configuration again.
+    Reload,
+    /// End.
+    Stop,
+}
+
+/// Loads a setup again; none where the old one is to be kept (the reason is logged by it).
+pub type Reload = Box<dyn Fn(&Setup) -> Option<Setup> + Send>;
+
+/// Runs until it is told to stop.
+pub async fn run(
+    setup: Setup,
+    listener: TcpListener,
+    mut orders: mpsc::Receiver<Order>,
+    reload: Reload,
+) {
+    let now = process::now();
+    let own = Own { started: now, reload_ok: true, reloaded: now, ..Own::default() };
+    let mut daemon = Daemon::new(setup, own);
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let mut servers = JoinSet::new();
+    servers.spawn(server::serve(listener, daemon.site(), async {
+        // A sender that is gone ends it as well.
+        let (Ok(()) | Err(_)) = ended.await;
+    }));
+    systemd::ready(&daemon.status_line());
+    let mut watchdog = systemd::watchdog().map(tokio::time::interval);
+    loop {
+        let due = daemon.agenda.next_due();
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Reload) => {
+                    systemd::reloading();
+                    daemon.reload(&reload);
+                    systemd::ready(&daemon.status_line());
+                }
+                Some(Order::Stop) | None => break,
+            },
+            Some(done) = daemon.tasks.join_next_with_id() => daemon.finish(done),
+            Some(measured) = daemon.measuring.join_next() => daemon.measured(measured),
+            () = sleep_until(due) => daemon.start_due(),
+            () = tick(&mut watchdog) => daemon.feed_watchdog(),
+        }
+    }
+    systemd::stopping();
+    drop(end);
+    daemon.tasks.abort_all();
+    servers.join_next().await;
+    info!("stopped");
+}
+
+async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
+    match watchdog {
+        Some(watchdog) => {
+            watchdog.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// What the web port needs of the plan in force.
+#[derive(Clone, Debug)]
+struct InForce {
+    choice: Choice,
+    hosts: Vec<String>,
+}
+
+impl InForce {
+    fn of(plan: &Plan) -> Self {
+        let histogram = match plan.phase_histogram {
+            Histogram::Check => Some(Grain::Check),
+            Histogram::Target => Some(Grain::Target),
+            Histogram::Off => None,
+        };
+        let mut hosts = plan.hosts.clone();
+        hosts.push(environment::host_name());
+        Self { choice: Choice { histogram, addresses: plan.address_series }, hosts }
+    }
+}
+
+type Done = Result<(tokio::task::Id, Option<Report>), tokio::task::JoinError>;
+type Measured = Result<(String, String, Option<bool>), tokio::task::JoinError>;
+
+struct Daemon {
+    setup: Setup,
+    store: Store,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    in_force: Arc<Mutex<InForce>>,
+    agenda: Agenda,
+    tasks: JoinSet<Option<Report>>,
+    measuring: JoinSet<(String, String, Option<bool>)>,
+    /// When the control hosts are measured next.
+    controls_due: Instant,
+    /// The last findings of a full set, by target.
+    standing: BTreeMap<String, crate::diagnosis::Findings>,
+}
+
+impl Daemon {
+    fn new(setup: Setup, own: Own) -> Self {
+        let mut store = Store::new(own);
+        store.declare(setup.plan.site.clone(), declared(&setup.plan));
+        let agenda = Agenda::new(&setup.plan, None);
+        Self {
+            in_force: Arc::new(Mutex::new(InForce::of(&setup.plan))),
+            snapshot: watch::Sender::new(store.snapshot()),
+            agenda,
+            setup,
+            store,
+            tasks: JoinSet::new(),
+            measuring: JoinSet::new(),
+            controls_due: Instant::now(),
+            standing: BTreeMap::new(),
+        }
+    }
+
+    fn site(&self) -> Arc<Site> {
+        let (choice, hosts) = (Arc::clone(&self.in_force), Arc::clone(&self.in_force));
+        let read =
+            |of: &Arc<Mutex<InForce>>| of.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Arc::new(Site {
+            snapshot: self.snapshot.subscribe(),
+            choice: Box::new(move || read(&choice).choice),
+            process: process::read,
+            hosts: Box::new(move || read(&hosts).hosts),
+        })
+    }
+
+    fn publish(&mut self) {
+        self.snapshot.send_replace(self.store.snapshot());
+    }
+
+    fn start_due(&mut self) {
+        if Instant::now() >= self.controls_due {
+            self.measure_controls();
+        }
+        let room = self.setup.plan.concurrency.saturating_sub(self.tasks.len());
+        for target in self.agenda.take_due(room) {
+            let memory = self.memory(&target);
+            let bound = target.bound() + GRACE;
+            let work = (self.setup.work)(Arc::clone(&target), memory);
+            // Its own bound is kept inside; this one is for what no code can promise.
+            let task =
+                self.tasks.spawn(async move { tokio::time::timeout(bound, work).await.ok() });
+            self.agenda.started(&target.name, task.id());
+        }
+        self.agenda.wake_for(self.controls_due);
+        self.store.own().late += self.agenda.count_late();
+    }
+
+    fn memory(&self, target: &Target) -> Memory {
+        let before = target.routes.iter().filter_map(|used| {
+            let route = used.route.name.clone();
+            let id = crate::store::CheckId { target: target.name.clone(), route: route.clone() };
+            Some((route, self.store.before(&id)?))
+        });
+        let standing = self.standing.get(&target.name).filter(|findings| {
+            let age = process::now().duration_since(findings.at);
+            Duration::try_from(age).is_ok_and(|age| age < self.setup.plan.again)
+        });
+        Memory { before: before.collect(), standing: standing.cloned() }
+    }
+
+    fn measure_controls(&mut self) {
+        self.controls_due = Instant::now() + self.setup.plan.control_interval;
+        let Some(controls) = &self.setup.controls else { return };
+        for route in &self.setup.plan.routes {
+            for (index, control) in self.setup.plan.controls.iter().enumerate() {
+                let (controls, route) = (Arc::clone(controls), route.clone());
+                let host = control.host.to_string();
+                self.measuring.spawn(async move {
+                    let works = controls.measure(&route, index).await;
+                    (host, route.name, works)
+                });
+            }
+        }
+    }
+
+    fn measured(&mut self, measured: Measured) {
+        match measured {
+            Ok((host, route, Some(works))) => {
+                self.store.control(host, route, works);
+                self.publish();
+            }
+            Ok((_, _, None)) => {}
+            Err(error) => self.contain("a control host", &error),
+        }
+    }
+
+    fn finish(&mut self, done: Done) {
+        let (id, report) = match done {
+            Ok((id, Some(report))) => (id, Ok(report)),
+            Ok((id, None)) => (id, Err("its own bound was reached")),
+            Err(error) => {
+                self.contain("a check", &error);
+                (error.id(), Err("a panic inside of it was contained"))
+            }
+        };
+        // A check of an older plan has no place any more.
+        let Some(target) = self.agenda.finished(id) else { return };
+        let changes = match report {
+            Ok(report) => {
+                self.standing.insert(target, report.findings.clone());
+                self.store.apply(report)
+            }
+            Err(why) => {
+                self.store.own().late += u64::from(why.starts_with("its own"));
+                self.store.unknown(&target, why, process::now())
+            }
+        };
+        changes.iter().for_each(logging::change);
+        if !changes.is_empty() {
+            systemd::status(&self.status_line());
+        }
+        self.publish();
+    }
+
+    fn contain(&mut self, what: &str, error: &tokio::task::JoinError) {
+        if error.is_panic() {
+            self.store.own().panics += 1;
+            error!("{what} panicked; the panic was contained");
+        }
+    }
+
+    fn reload(&mut self, reload: &Reload) {
+        let fresh = reload(&self.setup);
+        self.store.own().reload_ok = fresh.is_some();
+        if let Some(setup) = fresh {
+            if setup.plan.listen != self.setup.plan.listen {
+                warn!("[server] listen takes effect with a restart");
+            }
+            self.store.own().reloaded = process::now();
+            self.store.declare(setup.plan.site.clone(), declared(&setup.plan));
+            self.agenda = Agenda::new(&setup.plan, Some(&self.agenda));
+            *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) =
+                InForce::of(&setup.plan);
+            self.setup = setup;
+            // Findings were made under other rules of the house.
+            self.standing.clear();
+            self.controls_due = Instant::now();
+            info!("reloaded");
+        }
+        self.publish();
+    }
+
+    fn feed_watchdog(&mut self) {
+        if self.agenda.is_overdue() {
+            error!("a check is overdue: the watchdog is not fed");
+        } else {
+            systemd::alive();
+        }
+    }
+
+    fn status_line(&self) -> String {
+        let snapshot = self.store.snapshot();
+        let count = |wanted| snapshot.targets.values().filter(|t| t.status() == wanted).count();
+        format!(
+            "{} targets: {} ok, {} degraded, {} broken, {} unknown",
+            snapshot.targets.len(),
+            count(Status::Ok),
+            count(Status::Degraded),
+            count(Status::Broken),
+            count(Status::Unknown),
+        )
+    }
+}
+
+/// What a check may take beyond its own bound before it is given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What of a plan is published.
+pub fn declared(plan: &Plan) -> Vec<Declared> {
+    plan.targets
+        .iter()
+        .map(|target| Declared {
+            target: target.name.clone(),
+            provider: target.provider.to_string(),
+            labels: target.labels.clone(),
+            interval: target.interval.as_secs_f64(),
+            routes: target
+                .routes
+                .iter()
+                .map(|used| (used.route.name.clone(), used.expect, used.route.egress.clone()))
+                .collect(),
+        })
+        .collect()
+}

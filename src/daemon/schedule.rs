@@ -1,0 +1,120 @@
+//! Which target is due, which runs, and which is late: the plan's grid, laid over this process's clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::Id;
+use tokio::time::Instant;
+
+use super::GRACE;
+use crate::plan::{Plan, Schedule, Target};
+
+/// All targets of a plan.
+#[derive(Debug)]
+pub(super) struct Agenda {
+    began: Instant,
+    slots: Vec<Slot>,
+    /// Another moment at which the loop has something to do.
+    wake: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    target: Arc<Target>,
+    grid: Schedule,
+    /// The grid's place of the newest start, as a length since the begin.
+    last: Option<Duration>,
+    due: Duration,
+    running: Option<(Id, Instant)>,
+    counted_late: bool,
+}
+
+impl Agenda {
+    /// The agenda of a plan. A target that an older one has keeps its last start and a check under way.
+    pub(super) fn new(plan: &Plan, old: Option<&Self>) -> Self {
+        let began = old.map_or_else(Instant::now, |old| old.began);
+        let now = began.elapsed();
+        let count = plan.targets.len();
+        let slots = plan.targets.iter().enumerate().map(|(place, target)| {
+            let grid = Schedule::new(place, count, target.interval);
+            let known = old.and_then(|old| old.slots.iter().find(|slot| *slot.target == *target));
+            let last = known.and_then(|slot| slot.last);
+            Slot {
+                due: grid.next(last, now),
+                target: Arc::new(target.clone()),
+                grid,
+                last,
+                running: known.and_then(|slot| slot.running),
+                counted_late: false,
+            }
+        });
+        Self { began, slots: slots.collect(), wake: None }
+    }
+
+    /// When the loop has to look again.
+    pub(super) fn next_due(&self) -> Instant {
+        let idle = self.slots.iter().filter(|slot| slot.running.is_none());
+        let due = idle.map(|slot| self.began + slot.due).min();
+        let far = Instant::now() + Duration::from_secs(3600);
+        due.into_iter().chain(self.wake).min().unwrap_or(far)
+    }
+
+    pub(super) fn wake_for(&mut self, at: Instant) {
+        self.wake = Some(at);
+    }
+
+    /// The targets that are due now, at most so many; the longest due come first.
+    pub(super) fn take_due(&mut self, room: usize) -> Vec<Arc<Target>> {
+        let now = self.began.elapsed();
+        let mut due: Vec<&Slot> =
+            self.slots.iter().filter(|slot| slot.running.is_none() && slot.due <= now).collect();
+        due.sort_by_key(|slot| slot.due);
+        due.into_iter().take(room).map(|slot| Arc::clone(&slot.target)).collect()
+    }
+
+    pub(super) fn started(&mut self, target: &str, id: Id) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.target.name == target) {
+            slot.running = Some((id, Instant::now()));
+            slot.last = Some(slot.due);
+            slot.counted_late = false;
+        }
+    }
+
+    /// The target whose check this was, if it is still on the agenda.
+    pub(super) fn finished(&mut self, id: Id) -> Option<String> {
+        let now = self.began.elapsed();
+        let ours = |slot: &&mut Slot| matches!(slot.running, Some((running, _)) if running == id);
+        let slot = self.slots.iter_mut().find(ours)?;
+        slot.running = None;
+        slot.due = slot.grid.next(slot.last, now);
+        Some(slot.target.name.clone())
+    }
+
+    /// Starts that are a whole interval late for lack of room; each is counted once.
+    pub(super) fn count_late(&mut self) -> u64 {
+        let now = self.began.elapsed();
+        let mut count = 0;
+        for slot in &mut self.slots {
+            if slot.is_late(now) && !slot.counted_late {
+                slot.counted_late = true;
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Whether a check runs beyond its bound, or is due and was not started.
+    pub(super) fn is_overdue(&self) -> bool {
+        let now = self.began.elapsed();
+        self.slots.iter().any(|slot| match slot.running {
+            Some((_, since)) => since.elapsed() > slot.target.bound() + 2 * GRACE,
+            None => slot.is_late(now),
+        })
+    }
+}
+
+impl Slot {
+    fn is_late(&self, now: Duration) -> bool {
+        self.running.is_none() && now > self.due + self.target.interval.max(GRACE)
+    }
+}

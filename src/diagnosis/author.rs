@@ -1,0 +1,115 @@
+//! Who answered? The certificate comes first, then marks; a status alone never says.
+//!
+//! Over a chain that public roots verify for the name the author is the origin or its edge, whatever
+//! the page looks like. A proxy or a middlebox is possible only over a chain that nobody but the
+//! organisation verifies, and in plain HTTP.
+
+use serde::{Deserialize, Serialize};
+
+use super::TargetFacts;
+use crate::observation::{Leg, Response, Trip, Trust};
+use crate::provider::{Provider, Reading};
+
+/// Who wrote an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// The API.
+    Origin,
+    /// The provider's edge.
+    Edge,
+    /// An explicit proxy.
+    Proxy,
+    /// Something else on the way.
+    Middlebox,
+    /// Cannot be told.
+    Unknown,
+}
+
+impl Author {
+    /// All of them.
+    pub const ALL: &[Self] =
+        &[Self::Origin, Self::Edge, Self::Proxy, Self::Middlebox, Self::Unknown];
+
+    /// The fixed name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Edge => "edge",
+            Self::Proxy => "proxy",
+            Self::Middlebox => "middlebox",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the answer proves the way to the provider.
+    pub fn is_provider(self) -> bool {
+        match self {
+            Self::Origin | Self::Edge => true,
+            Self::Proxy | Self::Middlebox | Self::Unknown => false,
+        }
+    }
+}
+
+/// The reading and the author of a trip's answer, if it has one.
+pub(super) fn of_trip(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Author)> {
+    let leg = trip.legs.iter().find(|leg| leg.response.is_some())?;
+    let response = leg.response.as_ref()?;
+    let reading = (target.provider.facts().read)(response);
+    let author = of(target, leg, response, &reading);
+    Some((reading, author))
+}
+
+fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -> Author {
+    let marked = || {
+        if reading.origin_mark {
+            Some(Author::Origin)
+        } else if reading.edge_mark {
+            Some(Author::Edge)
+        } else {
+            None
+        }
+    };
+    match leg.chain.as_ref().map(|chain| chain.trust()) {
+        Some(Trust::Public) => {
+            let unmarked = if reading.shape { Author::Origin } else { Author::Edge };
+            marked().unwrap_or(unmarked)
+        }
+        // Marks pass through an inspecting device unchanged. Without one the provider's own host
+        // did not answer; any other host may be a gateway or a service of the organisation.
+        Some(Trust::System | Trust::Organisation) => marked().unwrap_or_else(|| {
+            let own = target.provider.owns(&target.host);
+            match (own, reading.shape) {
+                (false, true) => Author::Origin,
+                (true, true) => Author::Unknown,
+                (true, false) => Author::Middlebox,
+                (false, false) if is_page(response) && target.provider != Provider::Generic => {
+                    Author::Middlebox
+                }
+                (false, false) => Author::Unknown,
+            }
+        }),
+        Some(Trust::None) => Author::Unknown,
+        // Plain HTTP: anybody on the way can answer, only the shape speaks for the server.
+        None => {
+            if reading.origin_mark || (reading.shape && !is_sign_in(response)) {
+                Author::Origin
+            } else if response.header("proxy-authenticate").is_some() {
+                Author::Proxy
+            } else {
+                Author::Unknown
+            }
+        }
+    }
+}
+
+/// Whether it is a page for people.
+fn is_page(response: &Response) -> bool {
+    response.header("content-type").is_some_and(|kind| kind.starts_with("text/html"))
+        || response.body.trim_start().get(..1) == Some("<")
+}
+
+/// Whether it leads away, as a sign-in page does.
+fn is_sign_in(response: &Response) -> bool {
+    (300..400).contains(&response.status)
+}

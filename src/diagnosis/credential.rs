@@ -1,0 +1,36 @@
+//! The target's own key: unreadable, empty, or with something in it that no header may carry. The trip
+//! went without it, so these are named only where the way itself is fine.
+
+use super::case::{Case, Found, rule};
+use super::{Held, Key, Rule};
+use crate::cause::Cause;
+use crate::observation::Ending;
+
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::LocalCredentialUnavailable, unavailable),
+    rule(Cause::ApiKeyMissing, empty),
+    rule(Cause::ApiKeyInvalid, unsendable),
+];
+
+fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
+    let answered_as_without = case.answer().is_some_and(|(response, reading, author)| {
+        super::http::bad_answer(case.target(), response, &reading, author).is_none()
+    });
+    let arrived = matches!(case.trip().ending(), Ending::Answered(..)) && answered_as_without;
+    if arrived && wanted(&case.target().key) { Found::high().yes() } else { Ok(None) }
+}
+
+/// The secret cannot be read.
+fn unavailable(case: &Case<'_>) -> Held {
+    is(case, |key| matches!(key, Key::Unavailable(..)))
+}
+
+/// There is nothing in it.
+fn empty(case: &Case<'_>) -> Held {
+    is(case, |key| matches!(key, Key::Empty(_)))
+}
+
+/// White space or a control character inside; it was not sent.
+fn unsendable(case: &Case<'_>) -> Held {
+    is(case, |key| matches!(key, Key::Unsendable(..)))
+}

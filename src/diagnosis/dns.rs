@@ -1,0 +1,220 @@
+//! No address, or one that leads astray.
+
+use super::case::{Case, Found, Seen, rule};
+use super::{Held, Rule};
+use crate::cause::{Cause, Party};
+use crate::observation::{Control, DnsKind, Failure, Source, TlsKind, Trip};
+
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::DnsResolverUnreachable, resolver_unreachable),
+    rule(Cause::DnsResolverFailing, resolver_failing),
+    rule(Cause::DnsNameMissing, name_missing),
+    rule(Cause::DnsZoneBroken, zone_broken),
+    rule(Cause::DnsNameFiltered, name_filtered),
+    rule(Cause::DnsNameFailing, name_failing),
+    rule(Cause::DnsSinkholed, sinkholed),
+    rule(Cause::DnsHijacked, hijacked),
+    rule(Cause::DnsStaleAddress, stale_address),
+];
+
+fn kind(trip: &Trip) -> Option<DnsKind> {
+    match trip.lookup.failure()? {
+        Failure::Dns(failure) => Some(failure.kind),
+        Failure::Local(_)
+        | Failure::Tcp(_)
+        | Failure::Proxy(_)
+        | Failure::Tls(_)
+        | Failure::Http(_) => None,
+    }
+}
+
+fn is_silence(kind: DnsKind) -> bool {
+    matches!(kind, DnsKind::Timeout | DnsKind::Transport | DnsKind::PortClosed | DnsKind::Icmp)
+}
+
+fn is_refusal(kind: DnsKind) -> bool {
+    matches!(
+        kind,
+        DnsKind::Servfail
+            | DnsKind::Refused
+            | DnsKind::RcodeOther
+            | DnsKind::Malformed
+            | DnsKind::Other
+    )
+}
+
+fn is_denial(kind: DnsKind) -> bool {
+    matches!(kind, DnsKind::Nxdomain | DnsKind::Nodata)
+}
+
+/// No resolver answers, neither for this name nor for an unrelated one. Who drops it is not said.
+fn resolver_unreachable(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if !is_silence(failure.kind) {
+        return Ok(None);
+    }
+    match case.control_name()? {
+        Seen::Failed(control) if kind(control).is_some_and(is_silence) => {
+            Found::medium().by(Control::ControlName).yes()
+        }
+        Seen::Nothing => Found::undetermined().yes(),
+        Seen::Failed(_) | Seen::Passed(_) => Ok(None),
+    }
+}
+
+/// The resolver answers with an error, for this name and for an unrelated one; another resolver knows
+/// the name.
+fn resolver_failing(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if !is_refusal(failure.kind) {
+        return Ok(None);
+    }
+    let fails_alike = |seen: Seen<'_>| seen.failed().and_then(kind).is_some_and(is_refusal);
+    if !fails_alike(case.control_name()?) {
+        return Ok(None);
+    }
+    match case.other_resolver()?.trip().map(knows) {
+        Some(true) => Found::high().by(Control::OtherResolver).yes(),
+        Some(false) | None => Found::medium().by(Control::ControlName).yes(),
+    }
+}
+
+fn knows(trip: &Trip) -> bool {
+    trip.lookup.failure().is_none()
+}
+
+/// Independent resolvers deny the name too.
+fn name_missing(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if !is_denial(failure.kind) || case.proxied() {
+        return Ok(None);
+    }
+    match case.other_resolver()?.trip() {
+        Some(other) if kind(other).is_some_and(is_denial) => {
+            Found::high().by(Control::OtherResolver).yes()
+        }
+        Some(_) => Ok(None),
+        // A provider's own name is not misspelt: its absence is a filter's doing, or its own.
+        None if case.target().provider.owns(&case.target().host) => Ok(None),
+        None if case.other_route_arrives() => Ok(None),
+        None => Found::undetermined().yes(),
+    }
+}
+
+/// Every resolver fails for this name, and answers for an unrelated one.
+fn zone_broken(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if !is_refusal(failure.kind) || case.proxied() || !case.control_name()?.passed() {
+        return Ok(None);
+    }
+    match case.other_resolver()?.trip().and_then(kind) {
+        Some(kind) if is_refusal(kind) => Found::high().by(Control::OtherResolver).yes(),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The resolver denies or refuses this name only; an independent resolver, or the proxy, knows it.
+fn name_filtered(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if case.proxied() || !(is_denial(failure.kind) || failure.kind == DnsKind::Refused) {
+        return Ok(None);
+    }
+    for_this_name(case)
+}
+
+/// The resolver fails or is silent for this name only.
+fn name_failing(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if case.proxied() || is_denial(failure.kind) || failure.kind == DnsKind::UnusableAddress {
+        return Ok(None);
+    }
+    for_this_name(case)
+}
+
+fn for_this_name(case: &Case<'_>) -> Held {
+    let others_answered = case.control_name()?;
+    if others_answered.failed().is_some() {
+        return Ok(None);
+    }
+    if case.other_route_arrives() && others_answered.passed() {
+        return Found::high().by_other_route().yes();
+    }
+    match case.other_resolver()?.trip().map(knows) {
+        Some(true) if others_answered.passed() => Found::high().by(Control::OtherResolver).yes(),
+        Some(true) => Found::medium().by(Control::OtherResolver).yes(),
+        Some(false) | None => Found::undetermined().yes(),
+    }
+}
+
+/// An address that is no destination, or a private one for a name that has a public address elsewhere,
+/// and no server there that could prove itself.
+fn sinkholed(case: &Case<'_>) -> Held {
+    if case.proxied() || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    if let Some((_, failure)) = case.lookup_failure() {
+        if failure.kind != DnsKind::UnusableAddress {
+            return Ok(None);
+        }
+        return match case.other_resolver()? {
+            Seen::Passed(_) => Found::high().by(Control::OtherResolver).yes(),
+            Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
+        };
+    }
+    let Some((_, failure)) = case.stopped() else { return Ok(None) };
+    let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
+    let inside = case.trip().lookup.addresses().iter().all(|address| is_inside(*address));
+    if nobody_there && inside && case.other_address_works()? {
+        return Found::high().by(Control::OtherResolver).yes();
+    }
+    Ok(None)
+}
+
+/// RFC 1918, RFC 6598, RFC 4193, loopback, link-local: addresses that no public name has.
+fn is_inside(address: std::net::IpAddr) -> bool {
+    match address {
+        std::net::IpAddr::V4(address) => {
+            let [a, b, _, _] = address.octets();
+            address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || (a == 100 && (64..128).contains(&b))
+        }
+        std::net::IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// Somebody else's server is at the address: its certificate is for another name or issuer. Another
+/// resolver gives another address, which works.
+fn hijacked(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.tls() else { return Ok(None) };
+    let somebody_else = matches!(
+        failure.kind,
+        TlsKind::WrongName | TlsKind::UnknownIssuer | TlsKind::SelfSigned | TlsKind::NotTls
+    );
+    if case.proxied() || !somebody_else || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    if case.other_address_works()? {
+        return Found::high().by(Control::OtherResolver).yes();
+    }
+    Ok(None)
+}
+
+/// Nothing answers at a public address; another resolver gives another address, which works, and so
+/// does an unrelated host.
+fn stale_address(case: &Case<'_>) -> Held {
+    if case.tcp().is_none() || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    if !case.other_address_works()? {
+        return Ok(None);
+    }
+    match case.control_host()? {
+        Seen::Passed(_) => Found::high().by(Control::OtherResolver).yes(),
+        Seen::Failed(_) => Ok(None),
+        Seen::Nothing => Found::medium().by(Control::OtherResolver).party(Party::Resolver).yes(),
+    }
+}

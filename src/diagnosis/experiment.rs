@@ -1,0 +1,126 @@
+//! What each control tests: when it passes, and what a pass or a failure means in words.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Evidence, Outcome};
+use crate::observation::{Control, NotRun, Trip};
+
+/// How a control came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlResult {
+    /// What it tests works.
+    Passed,
+    /// It fails too.
+    Failed,
+    /// It was not run.
+    NotRun,
+}
+
+impl ControlResult {
+    /// The fixed name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::NotRun => "not_run",
+        }
+    }
+}
+
+/// One control, for the evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceLine {
+    /// Its name.
+    pub control: Control,
+    /// How it came out.
+    pub result: ControlResult,
+    /// What was measured.
+    pub detail: String,
+    /// What that means.
+    pub means: String,
+}
+
+/// Whether a control's trip shows that what it tests works.
+pub(super) fn passed(control: Control, trip: &Trip) -> bool {
+    match control {
+        // Any TLS record back counts, be it an alert or a certificate for somebody else: it shows
+        // that the bytes passed.
+        Control::OtherName => trip.legs.iter().any(crate::observation::Leg::heard_tls),
+        Control::ControlName => trip.lookup.failure().is_none(),
+        Control::ControlHost
+        | Control::OtherResolver
+        | Control::OtherFamily
+        | Control::Http1
+        | Control::NoKey
+        | Control::Repeat => trip.arrived(),
+    }
+}
+
+/// What a result means, as a clause.
+pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
+    use ControlResult::{Failed, NotRun, Passed};
+    match (control, result) {
+        (_, NotRun) => "says nothing",
+        (Control::ControlHost, Passed) => "the control host works over this route",
+        (Control::ControlHost, Failed) => "the control host fails over this route too",
+        (Control::ControlName, Passed) => "the resolver answers for other names",
+        (Control::ControlName, Failed) => "the resolver fails for other names too",
+        (Control::OtherName, Passed) => "another name on the same address passes",
+        (Control::OtherName, Failed) => "another name on the same address fails too",
+        (Control::OtherResolver, Passed) => "what another resolver answers works",
+        (Control::OtherResolver, Failed) => "what another resolver answers does not work either",
+        (Control::OtherFamily, Passed) => "the other address family works",
+        (Control::OtherFamily, Failed) => "the other address family fails too",
+        (Control::Http1, Passed) => "HTTP/1.1 works",
+        (Control::Http1, Failed) => "HTTP/1.1 fails too",
+        (Control::NoKey, Passed) => "the request without the key is answered",
+        (Control::NoKey, Failed) => "the request without the key fails too",
+        (Control::Repeat, Passed) => "the same trip arrives again",
+        (Control::Repeat, Failed) => "the same trip fails again",
+    }
+}
+
+/// The evidence of one route, in the order of the controls.
+pub(super) fn lines(evidence: &Evidence, route: &str) -> Vec<EvidenceLine> {
+    let mut lines: Vec<EvidenceLine> = evidence
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.experiment.route == route)
+        .map(line)
+        .collect();
+    lines.sort_by_key(|line| Control::ALL.iter().position(|control| *control == line.control));
+    lines
+}
+
+fn line(outcome: &Outcome) -> EvidenceLine {
+    let control = outcome.experiment.change.control();
+    let (result, detail) = match &outcome.result {
+        Err(
+            why @ (NotRun::NotAllowed
+            | NotRun::NotConfigured
+            | NotRun::NotApplicable
+            | NotRun::NoTime),
+        ) => (ControlResult::NotRun, why.reason().to_owned()),
+        Ok(trip) => {
+            let result =
+                if passed(control, trip) { ControlResult::Passed } else { ControlResult::Failed };
+            (result, detail(trip))
+        }
+    };
+    EvidenceLine { control, result, detail, means: means(control, result).to_owned() }
+}
+
+/// What a control's trip measured: own words and numbers, no text of a peer.
+fn detail(trip: &Trip) -> String {
+    let answer = trip.legs.iter().find_map(|leg| leg.response.as_ref());
+    let what = match (trip.failure(), answer) {
+        (Some(failure), _) => format!("{} {}", failure.layer(), failure.kind()),
+        (None, Some(response)) => format!("status {}", response.status),
+        (None, None) if trip.legs.is_empty() => {
+            format!("{} addresses", trip.lookup.addresses().len())
+        }
+        (None, None) => "handshake complete".to_owned(),
+    };
+    format!("{}: {what} in {:.0} ms", trip.lookup.name, trip.seconds * 1000.0)
+}

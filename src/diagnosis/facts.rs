@@ -1,0 +1,182 @@
+//! What is worth a note, or is a fault although the trip arrived. All that hold are said.
+
+use super::case::{Case, Found, Seen, rule};
+use super::{Author, Held, Rule};
+use crate::cause::Cause;
+use crate::observation::{
+    Answer, ChainVerdict, Change, DnsKind, Ending, Expect, Failure, Leg, Source, Trip, Trust,
+};
+use crate::provider::Provider;
+
+pub(super) const FACTS: &[Rule] = &[
+    rule(Cause::DnsSlow, dns_slow),
+    rule(Cause::DnsAaaaBroken, aaaa_broken),
+    rule(Cause::Ipv6Broken, ipv6_broken),
+    rule(Cause::Ipv4Broken, ipv4_broken),
+    rule(Cause::TcpAddressDead, address_dead),
+    rule(Cause::EgressOpenUnexpectedly, open_unexpectedly),
+    rule(Cause::ProxySlow, proxy_slow),
+    rule(Cause::TlsAddressDiffers, address_differs),
+    rule(Cause::TlsInspected, inspected),
+    rule(Cause::TrustStoreOutdated, store_outdated),
+    rule(Cause::OriginSlow, origin_slow),
+    rule(Cause::ApiKeyMissing, no_key_configured),
+    rule(Cause::Gateway, gateway),
+];
+
+/// Later than the budget, and again in the repeat.
+fn slow(case: &Case<'_>, seconds: impl Fn(&Trip) -> Option<f64>, budget: f64) -> Held {
+    let over = |trip: &Trip| seconds(trip).is_some_and(|seconds| seconds > budget);
+    if !case.trip().arrived() || !over(case.trip()) {
+        return Ok(None);
+    }
+    match case.seen(Change::Repeat)? {
+        Seen::Passed(again) if over(again) => {
+            Found::high().by(crate::observation::Control::Repeat).yes()
+        }
+        Seen::Passed(_) | Seen::Failed(_) => Ok(None),
+        Seen::Nothing => Found::medium().yes(),
+    }
+}
+
+/// The first family's answer came later than `probe.budget.dns`.
+fn dns_slow(case: &Case<'_>) -> Held {
+    let [budget, _, _] = case.target().budget;
+    // A family that stays silent is waited for, which is not the other's slowness.
+    let answered = |trip: &Trip| {
+        let silent = |answer: &Option<Answer>| {
+            answer.as_ref().and_then(Answer::failure).is_some_and(|f| f.kind == DnsKind::Timeout)
+        };
+        let waited = silent(&trip.lookup.a) || silent(&trip.lookup.aaaa);
+        (!waited && trip.lookup.source == Source::Dns).then_some(trip.lookup.seconds)
+    };
+    slow(case, answered, budget)
+}
+
+/// CONNECT was answered later than `probe.budget.proxy`.
+fn proxy_slow(case: &Case<'_>) -> Held {
+    let [_, budget, _] = case.target().budget;
+    slow(case, |trip| Some(trip.leading()?.tunnelled.as_ref()?.seconds), budget)
+}
+
+/// The first byte came later than `probe.budget.first_byte`.
+fn origin_slow(case: &Case<'_>) -> Held {
+    let [_, _, budget] = case.target().budget;
+    slow(case, |trip| Some(trip.leading()?.response.as_ref()?.first_byte), budget)
+}
+
+/// AAAA fails otherwise than by "there is none", A is fine.
+fn aaaa_broken(case: &Case<'_>) -> Held {
+    let lookup = &case.trip().lookup;
+    let fine = lookup.a.as_ref().is_some_and(|answer| !answer.addresses().is_empty());
+    let broken = lookup
+        .aaaa
+        .as_ref()
+        .and_then(Answer::failure)
+        .is_some_and(|failure| !matches!(failure.kind, DnsKind::Nodata | DnsKind::Nxdomain));
+    if fine && broken && case.trip().arrived() { Found::high().yes() } else { Ok(None) }
+}
+
+fn is_unreached(leg: &Leg) -> bool {
+    matches!(leg.stop, Some(Failure::Tcp(_) | Failure::Local(_)))
+}
+
+/// Every address of one family fails before it is connected, one of the other arrives.
+fn family_broken(case: &Case<'_>, v6: bool) -> bool {
+    let (mine, other): (Vec<&Leg>, Vec<&Leg>) =
+        case.trip().legs.iter().partition(|leg| leg.address.is_ipv6() == v6);
+    !mine.is_empty()
+        && mine.into_iter().all(is_unreached)
+        && other.iter().any(|leg| leg.stop.is_none())
+}
+
+/// Every IPv6 address fails, IPv4 works, and this host has an IPv6 route.
+fn ipv6_broken(case: &Case<'_>) -> Held {
+    if !case.proxied() && family_broken(case, true) { Found::medium().yes() } else { Ok(None) }
+}
+
+/// Every IPv4 address fails, IPv6 works, and this host has an IPv4 route.
+fn ipv4_broken(case: &Case<'_>) -> Held {
+    if !case.proxied() && family_broken(case, false) { Found::medium().yes() } else { Ok(None) }
+}
+
+/// One address is not reached, another of its family is.
+fn address_dead(case: &Case<'_>) -> Held {
+    let legs = &case.trip().legs;
+    let dead = legs.iter().find(|leg| {
+        let same = |other: &&Leg| other.address.is_ipv4() == leg.address.is_ipv4();
+        is_unreached(leg) && legs.iter().filter(same).any(|other| other.stop.is_none())
+    });
+    match dead {
+        Some(leg) => Found::high().at(leg.address).yes(),
+        None => Ok(None),
+    }
+}
+
+/// One address fails the handshake, another finishes it.
+fn address_differs(case: &Case<'_>) -> Held {
+    let legs = &case.trip().legs;
+    let failed = legs.iter().find(|leg| matches!(leg.stop, Some(Failure::Tls(_))));
+    match failed {
+        Some(leg) if legs.iter().any(|leg| leg.secured.is_some() && leg.stop.is_none()) => {
+            Found::medium().at(leg.address).yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The route is declared closed, and the target was reached over it.
+fn open_unexpectedly(case: &Case<'_>) -> Held {
+    if case.walk.expect == Expect::Closed && case.trip().arrived() {
+        Found::high().yes()
+    } else {
+        Ok(None)
+    }
+}
+
+/// The chain verifies only with the organisation's roots.
+fn inspected(case: &Case<'_>) -> Held {
+    let own_host = case.target().provider.owns(&case.target().host);
+    match case.chain().map(crate::observation::Chain::trust) {
+        Some(Trust::System | Trust::Organisation) if own_host => Found::high().yes(),
+        Some(Trust::System | Trust::Organisation) => Found::medium().yes(),
+        Some(Trust::Public | Trust::None) | None => Ok(None),
+    }
+}
+
+/// The bundled public roots verify the chain, this host's store, which is in use, does not.
+fn store_outdated(case: &Case<'_>) -> Held {
+    match case.chain() {
+        Some(chain)
+            if chain.public == ChainVerdict::Verified
+                && chain.system == ChainVerdict::UnknownIssuer =>
+        {
+            Found::high().yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// No key is configured, and the API asks for one: that proves the way.
+fn no_key_configured(case: &Case<'_>) -> Held {
+    match case.trip().ending() {
+        Ending::Answered(_, response)
+            if response.status == 401 && case.target().key == super::Key::None =>
+        {
+            Found::high().yes()
+        }
+        Ending::Answered(..) | Ending::NoAddress | Ending::Stopped(..) | Ending::Arrived(_) => {
+            Ok(None)
+        }
+    }
+}
+
+/// The API is spoken by a host that is not the provider's.
+fn gateway(case: &Case<'_>) -> Held {
+    let target = case.target();
+    let elsewhere = target.provider != Provider::Generic && !target.provider.owns(&target.host);
+    match case.answer() {
+        Some((_, _, Author::Origin)) if elsewhere => Found::high().yes(),
+        _ => Ok(None),
+    }
+}

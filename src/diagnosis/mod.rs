@@ -1,0 +1,246 @@
+//! From evidence to a verdict: what broke, who has to act, and what decided. Pure: no clock, no socket.
+//!
+//! `diagnose` sees all routes of a target together. `FAULTS` are tried in the order of the layers: the
+//! first that holds is the headline; what it still needs is asked for as experiments. `FACTS` are
+//! notes, or a lesser cause where there is no fault. Rules read marks and counters, never names,
+//! addresses or texts of any particular network.
+
+mod author;
+mod case;
+mod credential;
+mod dns;
+mod experiment;
+mod facts;
+mod http;
+mod local;
+mod proxy;
+mod steady;
+mod tcp;
+mod tls;
+mod verdict;
+mod weigh;
+mod words;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cause::{Cause, Status};
+use crate::observation::{Change, Control, Expect, Needs, NotRun, Trip};
+use crate::provider::{Provider, Reading};
+
+pub use author::Author;
+pub use experiment::{ControlResult, EvidenceLine};
+pub use steady::{Raw, Steady};
+pub use verdict::{Confidence, Finding, NetworkState, RouteVerdict, TargetVerdict};
+
+use case::{Case, Found, Needed};
+
+/// All that is known when a decision is due.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// The target and what was declared of it.
+    pub target: TargetFacts,
+    /// The ordinary trip of each route.
+    pub walks: Vec<Walk>,
+    /// The experiments that were asked for, run or not.
+    pub outcomes: Vec<Outcome>,
+    /// The last findings of a full set, where they may still stand.
+    pub standing: Option<Findings>,
+}
+
+/// The target and what was declared of it.
+#[derive(Clone, Debug)]
+pub struct TargetFacts {
+    /// Its name.
+    pub name: String,
+    /// The host that is asked.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The API that is spoken.
+    pub provider: Provider,
+    /// The state of its key.
+    pub key: Key,
+    /// How its routes are weighed.
+    pub needs: Needs,
+    /// Seconds of a look-up, CONNECT and first byte that are not slow.
+    pub budget: [f64; 3],
+    /// How many control hosts there are.
+    pub controls: usize,
+}
+
+/// The state of a configured key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Key {
+    /// None is configured.
+    #[default]
+    None,
+    /// It is sent; where it is.
+    InForce(String),
+    /// It cannot be read: where, and why.
+    Unavailable(String, String),
+    /// There is nothing in it: where.
+    Empty(String),
+    /// It holds what no header may: where, and at which character.
+    Unsendable(String, String),
+}
+
+impl Key {
+    /// Where it is.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::None => "the target's `key`",
+            Self::InForce(place)
+            | Self::Unavailable(place, _)
+            | Self::Empty(place)
+            | Self::Unsendable(place, _) => place,
+        }
+    }
+}
+
+/// One route's ordinary trip.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// The route's name.
+    pub route: String,
+    /// The proxy, `host:port`.
+    pub proxy: Option<String>,
+    /// What is expected of the route.
+    pub expect: Expect,
+    /// What happened.
+    pub trip: Trip,
+    /// Whether the control hosts ever worked over this route.
+    pub baseline: Baseline,
+    /// What was published of this check before; none: nothing yet.
+    pub before: Option<Status>,
+}
+
+/// Whether the control hosts work over a route when nothing is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Baseline {
+    /// Never measured.
+    #[default]
+    Unknown,
+    /// They did.
+    Good,
+    /// They never did: they prove nothing here.
+    Bad,
+}
+
+/// An experiment that diagnosis asks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Experiment {
+    /// The route.
+    pub route: String,
+    /// What is changed.
+    pub change: Change,
+}
+
+/// What an experiment brought.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// The trip, or why there is none.
+    pub result: Result<Trip, NotRun>,
+}
+
+/// What is decided of a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// One verdict a route, in the order of the walks.
+    pub routes: Vec<RouteVerdict>,
+    /// What they say together.
+    pub target: TargetVerdict,
+    /// What was seen, to tell whether it is still the same.
+    pub symptom: Vec<Option<Symptom>>,
+    /// When the trips behind it were made.
+    pub at: Timestamp,
+}
+
+/// The layer and kind of a route's failure, and the status where there was an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Symptom {
+    /// The layer's name.
+    pub layer: String,
+    /// The kind's name.
+    pub kind: String,
+    /// The answer's status.
+    pub status: Option<u16>,
+}
+
+/// What diagnosis answers.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// It is decided.
+    Decided(Findings),
+    /// These would separate what is left.
+    Ask(Vec<Experiment>),
+}
+
+/// One rule of a table.
+pub(crate) struct Rule {
+    /// What it decides.
+    pub(crate) cause: Cause,
+    /// Whether it holds.
+    pub(crate) holds: fn(&Case<'_>) -> Held,
+}
+
+/// Yes with its proof, no, or what is needed to say.
+pub(crate) type Held = Result<Option<Found>, Needed>;
+
+/// The faults in their order: the network's layers first; a secret that could not be read is named
+/// only where the way is fine, since it does not stop the trip.
+const FAULTS: &[&[Rule]] = &[
+    local::RULES,
+    dns::RULES,
+    tcp::RULES,
+    proxy::RULES,
+    tls::RULES,
+    http::STOPPED,
+    credential::RULES,
+    http::ANSWERED,
+];
+
+/// Decides, or asks.
+pub fn diagnose(evidence: &Evidence) -> Decision {
+    let symptom: Vec<Option<Symptom>> =
+        evidence.walks.iter().map(|walk| Case::new(evidence, walk).symptom()).collect();
+    // While nothing about the failures has changed, what the full set of controls said stands.
+    let standing = evidence.standing.as_ref().filter(|standing| standing.symptom == symptom);
+    let mut asked = Vec::new();
+    let mut routes = Vec::new();
+    for (place, walk) in evidence.walks.iter().enumerate() {
+        let failing = symptom.get(place).is_some_and(Option::is_some);
+        if let Some(verdict) = standing.filter(|_| failing).and_then(|s| s.routes.get(place)) {
+            routes.push(verdict.clone());
+            continue;
+        }
+        match verdict::of_route(&Case::new(evidence, walk)) {
+            Ok(verdict) => routes.push(verdict),
+            Err(needed) => asked.extend(needed.0),
+        }
+    }
+    asked.sort();
+    asked.dedup();
+    asked.retain(|experiment| !evidence.outcomes.iter().any(|done| done.experiment == *experiment));
+    if !asked.is_empty() {
+        return Decision::Ask(asked);
+    }
+    let target = weigh::target(evidence, &routes);
+    let newest = evidence.walks.iter().map(|walk| walk.trip.started).max().unwrap_or_default();
+    let at = standing.map_or(newest, |standing| standing.at);
+    Decision::Decided(Findings { routes, target, symptom, at })
+}
+
+/// The reading of a trip's answer and who wrote it, for whoever publishes it.
+pub fn read_answer(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Author)> {
+    author::of_trip(target, trip)
+}
+
+/// Whether a control's trip shows that what it tests works.
+pub fn control_passed(control: Control, trip: &Trip) -> bool {
+    experiment::passed(control, trip)
+}

@@ -1,0 +1,254 @@
+//! The way to the proxy, and what it says to CONNECT.
+
+use super::case::{Case, Found, Seen, rule};
+use super::{Held, Rule};
+use crate::cause::{Cause, Party};
+use crate::observation::{
+    Control, Failure, LocalKind, ProxyFailure, ProxyKind, TcpKind, TlsKind, Trip,
+};
+
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::ProxyNameUnresolvable, name_unresolvable),
+    rule(Cause::ProxyDown, down),
+    rule(Cause::ProxyUnreachable, unreachable),
+    rule(Cause::ProxyMisconfigured, misconfigured),
+    rule(Cause::ProxyAuthRequired, auth_required),
+    rule(Cause::ProxyLoginRequired, login_required),
+    rule(Cause::ProxyConnectUnsupported, connect_unsupported),
+    rule(Cause::ProxyDeniesAll, denies_all),
+    rule(Cause::ProxyDenied, denied),
+    rule(Cause::ProxyDnsFailed, dns_failed),
+    rule(Cause::ProxyOverloaded, overloaded),
+    rule(Cause::ProxyUpstreamBlocked, upstream_blocked),
+    rule(Cause::ProxyFailed, failed),
+    rule(Cause::ProxySilent, silent),
+    rule(Cause::ProxyCloses, closes),
+    rule(Cause::ProxyTunnelBroken, tunnel_broken),
+];
+
+/// The proxy's own name has no address; other names have.
+fn name_unresolvable(case: &Case<'_>) -> Held {
+    match case.proxy() {
+        Some(failure) if failure.kind == ProxyKind::Resolve => match case.control_name()? {
+            Seen::Passed(_) => Found::high().by(Control::ControlName).yes(),
+            Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// The proxy's address answers with a reset: nobody listens on that port.
+fn down(case: &Case<'_>) -> Held {
+    match inner_tcp(case) {
+        Some((TcpKind::Refused, false)) => Found::high().yes(),
+        _ => Ok(None),
+    }
+}
+
+/// The proxy's address is silent, or a hop says that it cannot be reached.
+fn unreachable(case: &Case<'_>) -> Held {
+    if case.proxied()
+        && case
+            .local()
+            .is_some_and(|local| local.kind == LocalKind::NoRoute && local.icmp.is_some())
+    {
+        return Found::medium().yes();
+    }
+    match inner_tcp(case) {
+        Some((TcpKind::IcmpProhibited, _)) => Found::high().party(Party::Firewall).yes(),
+        Some((TcpKind::IcmpUnreachable, true)) => Found::high().yes(),
+        Some(_) => Found::medium().yes(),
+        None => Ok(None),
+    }
+}
+
+/// The failed connection to the proxy, and whether an ICMP error named its sender.
+fn inner_tcp(case: &Case<'_>) -> Option<(TcpKind, bool)> {
+    match *case.proxy()?.inner? {
+        Failure::Tcp(failure) => Some((failure.kind, failure.icmp.is_some())),
+        Failure::Local(_)
+        | Failure::Dns(_)
+        | Failure::Proxy(_)
+        | Failure::Tls(_)
+        | Failure::Http(_) => None,
+    }
+}
+
+/// What answers does not speak HTTP.
+fn misconfigured(case: &Case<'_>) -> Held {
+    is(case, |failure| failure.kind == ProxyKind::NotAProxy)
+}
+
+/// 407 with a challenge; no login is configured.
+fn auth_required(case: &Case<'_>) -> Held {
+    is(case, |failure| failure.kind == ProxyKind::Auth && challenges(failure))
+}
+
+fn challenges(failure: &ProxyFailure) -> bool {
+    failure.headers.iter().any(|(name, _)| name == "proxy-authenticate")
+}
+
+/// A redirect instead of a tunnel: programs cannot follow it.
+fn login_required(case: &Case<'_>) -> Held {
+    is(case, |failure| failure.kind == ProxyKind::Redirect)
+}
+
+/// 405 or 501 to CONNECT.
+fn connect_unsupported(case: &Case<'_>) -> Held {
+    is(case, |failure| matches!(failure.status, Some(405 | 501)))
+}
+
+fn is(case: &Case<'_>, holds: impl Fn(&ProxyFailure) -> bool) -> Held {
+    match case.proxy() {
+        Some(failure) if holds(&failure) => Found::high().yes(),
+        _ => Ok(None),
+    }
+}
+
+/// A refusal: 403 and kin, or 407 without a challenge.
+fn refusal(case: &Case<'_>) -> Option<u16> {
+    let failure = case.proxy()?;
+    match failure.status? {
+        429 => None,
+        407 if challenges(&failure) => None,
+        status @ 400..=499 => Some(status),
+        _ => None,
+    }
+}
+
+fn status_of(trip: &Trip) -> Option<u16> {
+    match trip.failure()? {
+        Failure::Proxy(failure) => failure.status,
+        Failure::Local(_)
+        | Failure::Dns(_)
+        | Failure::Tcp(_)
+        | Failure::Tls(_)
+        | Failure::Http(_) => None,
+    }
+}
+
+/// The proxy refuses an unrelated host in the same way.
+fn denies_all(case: &Case<'_>) -> Held {
+    let Some(status) = refusal(case) else { return Ok(None) };
+    match case.control_host()?.failed().and_then(status_of) {
+        Some(other) if other == status => {
+            Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The proxy refuses this target and lets an unrelated host through.
+fn denied(case: &Case<'_>) -> Held {
+    if refusal(case).is_none() {
+        return Ok(None);
+    }
+    match case.control_host()? {
+        Seen::Passed(_) => Found::high().by(Control::ControlHost).yes(),
+        Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
+    }
+}
+
+/// The proxy says itself that it could not resolve the name (RFC 9209 2.3.1, 2.3.2; squid).
+fn dns_failed(case: &Case<'_>) -> Held {
+    is(case, |failure| {
+        failure.headers.iter().any(|(name, value)| match name.as_str() {
+            "proxy-status" => value.contains("dns_error") || value.contains("dns_timeout"),
+            "x-squid-error" => value.starts_with("ERR_DNS_FAIL"),
+            _ => false,
+        })
+    })
+}
+
+/// 429 or 503 to every host.
+fn overloaded(case: &Case<'_>) -> Held {
+    let Some(status) = case.proxy().and_then(|failure| failure.status) else { return Ok(None) };
+    if !matches!(status, 429 | 503) {
+        return Ok(None);
+    }
+    match case.control_host()? {
+        Seen::Failed(control) if status_of(control) == Some(status) => {
+            Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
+        }
+        Seen::Nothing if status == 429 => Found::medium().yes(),
+        Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
+    }
+}
+
+/// The proxy is refused or left waiting behind it, for this target only. By a firewall, where another
+/// route reaches the target.
+fn upstream_blocked(case: &Case<'_>) -> Held {
+    let Some(failure) = case.proxy() else { return Ok(None) };
+    let waited = failure.kind == ProxyKind::Timeout;
+    if !waited && !matches!(failure.status, Some(503 | 504)) {
+        return Ok(None);
+    }
+    if !case.control_host()?.passed() {
+        return Ok(None);
+    }
+    if case.other_route_arrives() {
+        return Found::high().party(Party::Firewall).by(Control::ControlHost).yes();
+    }
+    Found::undetermined().by(Control::ControlHost).yes()
+}
+
+/// An error of the proxy that says nothing more.
+fn failed(case: &Case<'_>) -> Held {
+    let Some(failure) = case.proxy() else { return Ok(None) };
+    if !matches!(failure.status, Some(429 | 500..=599)) {
+        return Ok(None);
+    }
+    match case.control_host()? {
+        Seen::Failed(_) => Found::with(case.when_control_fails()).by(Control::ControlHost).yes(),
+        Seen::Passed(_) => Found::medium().by(Control::ControlHost).yes(),
+        Seen::Nothing => Found::medium().yes(),
+    }
+}
+
+/// It takes CONNECT and never answers, for an unrelated host neither.
+fn silent(case: &Case<'_>) -> Held {
+    match case.proxy() {
+        Some(failure) if failure.kind == ProxyKind::Timeout => match case.control_host()? {
+            Seen::Failed(_) => {
+                Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
+            }
+            Seen::Passed(_) => Ok(None),
+            Seen::Nothing => Found::undetermined().yes(),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// It closes or resets instead of an answer.
+fn closes(case: &Case<'_>) -> Held {
+    match case.proxy() {
+        Some(failure) if matches!(failure.kind, ProxyKind::Closed | ProxyKind::Reset) => {
+            match case.control_host()? {
+                Seen::Failed(_) => {
+                    Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
+                }
+                Seen::Passed(_) => Found::medium().by(Control::ControlHost).yes(),
+                Seen::Nothing => Found::undetermined().yes(),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A tunnel is opened and carries no handshake, for an unrelated host neither.
+fn tunnel_broken(case: &Case<'_>) -> Held {
+    if !case.proxied() || !case.tls().is_some_and(|(_, failure)| is_cut(failure.kind)) {
+        return Ok(None);
+    }
+    let cut = |trip: &Trip| matches!(trip.failure(), Some(Failure::Tls(tls)) if is_cut(tls.kind));
+    match case.control_host()? {
+        Seen::Failed(control) if cut(control) => {
+            Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
+        }
+        Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
+    }
+}
+
+fn is_cut(kind: TlsKind) -> bool {
+    matches!(kind, TlsKind::Timeout | TlsKind::Reset | TlsKind::Closed | TlsKind::NotTls)
+}

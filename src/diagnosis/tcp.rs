@@ -1,0 +1,141 @@
+//! No connection, on a direct route.
+
+use super::case::{Case, Found, Seen, rule};
+use super::{Baseline, Held, Rule};
+use crate::cause::{Cause, Party};
+use crate::observation::{Control, Failure, LocalKind, TcpKind, Trip};
+
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::UplinkDown, uplink_down),
+    rule(Cause::TcpRejected, rejected_by_icmp),
+    rule(Cause::TcpUnreachable, unreachable),
+    rule(Cause::EgressBlocked, egress_blocked),
+    rule(Cause::EdgeUnreachable, edge_unreachable),
+    rule(Cause::TcpRejected, rejected),
+    rule(Cause::TcpDropped, dropped),
+];
+
+/// Whether a trip ended before a connection was made.
+fn is_unreached(trip: &Trip) -> bool {
+    match trip.failure() {
+        Some(Failure::Tcp(_)) => true,
+        Some(Failure::Local(local)) => local.kind == LocalKind::NoRoute,
+        Some(Failure::Dns(_) | Failure::Proxy(_) | Failure::Tls(_) | Failure::Http(_)) | None => {
+            false
+        }
+    }
+}
+
+/// The control hosts, which worked before, are not reached any more either.
+fn uplink_down(case: &Case<'_>) -> Held {
+    if case.tcp().is_none() || case.walk.baseline != Baseline::Good {
+        return Ok(None);
+    }
+    match case.control_host()? {
+        Seen::Failed(control) if is_unreached(control) => {
+            Found::high().by(Control::ControlHost).yes()
+        }
+        Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
+    }
+}
+
+/// A hop that is not the target says "prohibited", and is named.
+fn rejected_by_icmp(case: &Case<'_>) -> Held {
+    match case.tcp() {
+        Some((leg, failure)) if failure.kind == TcpKind::IcmpProhibited => match failure.icmp {
+            Some(icmp) if icmp.offender != leg.address.ip() => Found::high().yes(),
+            Some(_) | None => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// A hop says that it has no way there, or this host finds nobody on its link at that address while
+/// other addresses are reached.
+fn unreachable(case: &Case<'_>) -> Held {
+    if let Some(local) = case.local() {
+        let silent_neighbour = local.kind == LocalKind::NoRoute && local.icmp.is_some();
+        return if silent_neighbour { Found::undetermined().yes() } else { Ok(None) };
+    }
+    match case.tcp() {
+        Some((_, failure)) if failure.kind == TcpKind::IcmpUnreachable => match failure.icmp {
+            Some(_) => Found::high().yes(),
+            None => Found::undetermined().yes(),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Hosts of different owners are not reached alike, and never were over this route. Usual in an
+/// enterprise that leaves through proxies.
+fn egress_blocked(case: &Case<'_>) -> Held {
+    if case.tcp().is_none() {
+        return Ok(None);
+    }
+    match case.control_host()? {
+        Seen::Failed(control) if is_unreached(control) => {
+            let confidence = match case.walk.baseline {
+                Baseline::Bad => super::Confidence::High,
+                Baseline::Good | Baseline::Unknown => super::Confidence::Medium,
+            };
+            Found::with(confidence).by(Control::ControlHost).yes()
+        }
+        Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
+    }
+}
+
+/// No route reaches the target, and on each of them an unrelated host works.
+fn edge_unreachable(case: &Case<'_>) -> Held {
+    if case.tcp().is_none() || !case.every_route(|other| is_refused_beyond(other)) {
+        return Ok(None);
+    }
+    if !case.control_host()?.passed() {
+        return Ok(None);
+    }
+    for other in case.others() {
+        if !other.control_host()?.passed() {
+            return Ok(None);
+        }
+    }
+    Found::high().by(Control::ControlHost).yes()
+}
+
+/// Whether a route failed where the target should have answered: its own connection, or the proxy's
+/// word (or silence) that it could not make one.
+fn is_refused_beyond(case: &Case<'_>) -> bool {
+    let by_the_proxy = case.proxy().is_some_and(|proxy| {
+        matches!(proxy.status, Some(500 | 502..=504))
+            || proxy.kind == crate::observation::ProxyKind::Timeout
+    });
+    case.tcp().is_some() || by_the_proxy
+}
+
+/// A reset instead of a connection. Whose, only another route can tell.
+fn rejected(case: &Case<'_>) -> Held {
+    match case.tcp() {
+        Some((_, failure)) => match failure.kind {
+            TcpKind::Refused | TcpKind::Reset | TcpKind::IcmpProhibited => only_here(case),
+            TcpKind::Timeout | TcpKind::IcmpUnreachable | TcpKind::NoRoute | TcpKind::Other => {
+                Ok(None)
+            }
+        },
+        None => Ok(None),
+    }
+}
+
+/// No answer to the SYN. Whether it was dropped here or there, only another route can tell.
+fn dropped(case: &Case<'_>) -> Held {
+    match case.tcp() {
+        Some((_, failure)) if failure.kind == TcpKind::Timeout => only_here(case),
+        _ => Ok(None),
+    }
+}
+
+/// The firewall's, where another route reaches the target and an unrelated host works over this one.
+fn only_here(case: &Case<'_>) -> Held {
+    let control = case.control_host()?;
+    if control.passed() && case.other_route_arrives() {
+        return Found::high().party(Party::Firewall).by(Control::ControlHost).yes();
+    }
+    Found::undetermined().yes()
+}

@@ -1,0 +1,236 @@
+//! No finished handshake: cut, refused, or shown a certificate that nobody here accepts.
+
+use super::case::{Case, Found, Seen, rule};
+use super::{Held, Rule};
+use crate::cause::{Cause, Party};
+use crate::observation::{ChainVerdict, Control, Leg, TlsFailure, TlsKind, Trip};
+
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::TlsClientCertRequired, client_cert_required),
+    rule(Cause::TlsVersionUnsupported, version_unsupported),
+    rule(Cause::SniFiltered, sni_filtered),
+    rule(Cause::EdgeTlsFailed, edge_tls_failed),
+    rule(Cause::TlsPlaintextReply, plaintext_reply),
+    rule(Cause::TlsCorrupted, corrupted),
+    rule(Cause::TlsInspectionUntrusted, inspection_untrusted),
+    rule(Cause::InspectionCertInvalid, inspection_cert_invalid),
+    rule(Cause::CertExpired, cert_expired),
+    rule(Cause::CertNotYetValid, cert_not_yet_valid),
+    rule(Cause::CertWrongName, cert_wrong_name),
+    rule(Cause::CertSelfSigned, cert_self_signed),
+    rule(Cause::CertUnknownIssuer, cert_unknown_issuer),
+];
+
+/// The server demands a client certificate.
+fn client_cert_required(case: &Case<'_>) -> Held {
+    match case.tls() {
+        Some((_, failure)) if failure.kind == TlsKind::ClientCertificate => Found::high().yes(),
+        _ => Ok(None),
+    }
+}
+
+fn cut<'a>(case: &Case<'a>) -> Option<(&'a Leg, &'a TlsFailure)> {
+    case.tls().filter(|(_, failure)| match failure.kind {
+        TlsKind::Timeout | TlsKind::Reset | TlsKind::Closed | TlsKind::Alert => true,
+        TlsKind::NotTls
+        | TlsKind::Corrupted
+        | TlsKind::Expired
+        | TlsKind::NotYetValid
+        | TlsKind::WrongName
+        | TlsKind::SelfSigned
+        | TlsKind::UnknownIssuer
+        | TlsKind::CertificateOther
+        | TlsKind::ClientCertificate
+        | TlsKind::NoCommonVersion
+        | TlsKind::Other => false,
+    })
+}
+
+/// protocol_version, insufficient_security, or handshake_failure for other names alike (RFC 8446 6.2).
+fn version_unsupported(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = case.tls() else { return Ok(None) };
+    let says_so = failure.kind == TlsKind::NoCommonVersion
+        || matches!(failure.alert.map(|alert| alert.code), Some(70 | 71));
+    let may_say = matches!(failure.alert.map(|alert| alert.code), Some(40));
+    let refused = says_so || may_say && got_no_further(failure, case.other_name(leg)?);
+    if !refused {
+        return Ok(None);
+    }
+    of_the_server(case, |other| {
+        other
+            .tls()
+            .is_some_and(|(_, theirs)| theirs.kind == failure.kind && theirs.alert == failure.alert)
+    })
+}
+
+/// Whether the other name brought no more than this failure did: the same alert, or no record.
+fn got_no_further(failure: &TlsFailure, seen: Seen<'_>) -> bool {
+    let Some(leg) = seen.trip().and_then(Trip::leading) else { return false };
+    match &leg.stop {
+        Some(crate::observation::Failure::Tls(theirs)) => {
+            theirs.kind == failure.kind && theirs.alert == failure.alert
+        }
+        _ => false,
+    }
+}
+
+/// The handshake is cut when it names the target; with another name the same address answers.
+fn sni_filtered(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = cut(case) else { return Ok(None) };
+    let other_name = case.other_name(leg)?;
+    if !other_name.passed() || got_no_further(failure, other_name) {
+        return Ok(None);
+    }
+    if case.other_route_arrives() && case.control_host()?.passed() {
+        return Found::high().by(Control::OtherName).yes();
+    }
+    Found::undetermined().by(Control::OtherName).yes()
+}
+
+/// The address fails the handshake for every name, on every route, and unrelated hosts work.
+fn edge_tls_failed(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = cut(case) else { return Ok(None) };
+    let other_name = case.other_name(leg)?;
+    if other_name.passed() && !got_no_further(failure, other_name) {
+        return Ok(None);
+    }
+    if other_name.trip().is_none() || !case.control_host()?.passed() {
+        return Ok(None);
+    }
+    of_the_server(case, |other| cut(other).is_some())
+}
+
+/// The first byte is no TLS record.
+fn plaintext_reply(case: &Case<'_>) -> Held {
+    match case.tls() {
+        Some((_, failure)) if failure.kind == TlsKind::NotTls => of_the_server(case, |other| {
+            other.tls().is_some_and(|(_, theirs)| theirs.kind == TlsKind::NotTls)
+        }),
+        _ => Ok(None),
+    }
+}
+
+/// A record does not decrypt or decode; on another route all do.
+fn corrupted(case: &Case<'_>) -> Held {
+    match case.tls() {
+        Some((_, failure)) if failure.kind == TlsKind::Corrupted => {
+            if case.other_route_arrives() {
+                return Found::high().party(Party::Network).by_other_route().yes();
+            }
+            Found::undetermined().yes()
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The server's, where every route shows the same; from one route alone nobody can be named.
+fn of_the_server(case: &Case<'_>, alike: impl Fn(&Case<'_>) -> bool) -> Held {
+    if case.every_route(alike) {
+        return Found::high().by_other_route().yes();
+    }
+    Found::undetermined().yes()
+}
+
+/// A root that nobody here trusts, and not the origin's: an unrelated host shows the same issuer, or
+/// another route shows the real chain.
+fn inspection_untrusted(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = case.tls() else { return Ok(None) };
+    if !matches!(failure.kind, TlsKind::UnknownIssuer | TlsKind::SelfSigned) {
+        return Ok(None);
+    }
+    let Some(issuer) = leg.chain.as_ref().and_then(|chain| chain.top_issuer()) else {
+        return Ok(None);
+    };
+    let same = |trip: &Trip| {
+        trip.leading().and_then(|leg| leg.chain.as_ref()).and_then(|chain| chain.top_issuer())
+            == Some(issuer)
+    };
+    match case.control_host()? {
+        Seen::Passed(control) | Seen::Failed(control) if same(control) => {
+            Found::high().by(Control::ControlHost).yes()
+        }
+        Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing if case.other_route_is_public() => {
+            Found::medium().by_other_route().yes()
+        }
+        Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing => Ok(None),
+    }
+}
+
+/// A certificate that no public CA issued is outside its dates or for another name, and another route
+/// or an unrelated host shows that it is not the origin's.
+fn inspection_cert_invalid(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = case.tls() else { return Ok(None) };
+    let wrong =
+        matches!(failure.kind, TlsKind::Expired | TlsKind::NotYetValid | TlsKind::WrongName);
+    let Some(chain) = leg.chain.as_ref().filter(|chain| wrong && !chain.is_public()) else {
+        return Ok(None);
+    };
+    let same = |trip: &Trip| {
+        trip.leading()
+            .and_then(|leg| leg.chain.as_ref())
+            .is_some_and(|other| other.top_issuer() == chain.top_issuer() && !other.is_public())
+    };
+    match case.control_host()?.trip() {
+        Some(control) if same(control) => Found::high().by(Control::ControlHost).yes(),
+        Some(_) | None if case.other_route_is_public() => Found::high().by_other_route().yes(),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The leaf or an intermediate is past its end, and the clock is right.
+fn cert_expired(case: &Case<'_>) -> Held {
+    certificate(case, TlsKind::Expired)
+}
+
+/// The certificate's begin is to come, and the clock is right.
+fn cert_not_yet_valid(case: &Case<'_>) -> Held {
+    certificate(case, TlsKind::NotYetValid)
+}
+
+/// The certificate is for other names, at the right address.
+fn cert_wrong_name(case: &Case<'_>) -> Held {
+    certificate(case, TlsKind::WrongName)
+}
+
+/// The leaf is its own issuer.
+fn cert_self_signed(case: &Case<'_>) -> Held {
+    certificate(case, TlsKind::SelfSigned)
+}
+
+/// Nobody here knows the issuer.
+fn cert_unknown_issuer(case: &Case<'_>) -> Held {
+    certificate(case, TlsKind::UnknownIssuer)
+}
+
+/// The server's, where a public CA issued it or every route shows the same chain.
+fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
+    let Some((leg, failure)) = case.tls() else { return Ok(None) };
+    if failure.kind != kind {
+        return Ok(None);
+    }
+    let Some(chain) = &leg.chain else { return Found::undetermined().yes() };
+    let same = |other: &Case<'_>| {
+        other.chain().is_some_and(|theirs| theirs.certificates == chain.certificates)
+    };
+    if case.every_route(same) {
+        return Found::high().by_other_route().yes();
+    }
+    let public = match kind {
+        TlsKind::WrongName => chain.public == ChainVerdict::WrongName,
+        _ => chain.is_public(),
+    };
+    if !public {
+        return Found::undetermined().yes();
+    }
+    // A wrong clock or a wrong address would show the same.
+    let control = case.control_host()?;
+    match kind {
+        TlsKind::WrongName => match case.other_resolver()? {
+            Seen::Failed(_) => Found::high().by(Control::OtherResolver).yes(),
+            Seen::Passed(_) => Ok(None),
+            Seen::Nothing => Found::medium().yes(),
+        },
+        _ if control.passed() => Found::high().by(Control::ControlHost).yes(),
+        _ => Found::medium().yes(),
+    }
+}

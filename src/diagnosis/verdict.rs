@@ -1,0 +1,262 @@
+//! One route's verdict: the first fault that holds, confirmed; the facts beside it; the evidence.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::case::{Case, Found, Needed, Seen};
+use super::facts::FACTS;
+use super::{EvidenceLine, FAULTS, Rule, Symptom, Walk, experiment, words};
+use crate::cause::{Cause, Layer, Party, Status};
+use crate::observation::{Change, Control, Expect};
+
+/// How sure a verdict is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// It shows, and more than one party may be behind it.
+    Low,
+    /// Probable.
+    Medium,
+    /// Proven by a control or a mark.
+    High,
+}
+
+impl Confidence {
+    /// The fixed name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// Whether the way out works, whatever the API says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkState {
+    /// An answer of the provider came over an accepted chain.
+    Ok,
+    /// Somebody on this side has to act.
+    Broken,
+    /// Neither is proven.
+    Unknown,
+}
+
+impl NetworkState {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Ok, Self::Broken, Self::Unknown];
+
+    /// The fixed name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Broken => "broken",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One cause, with its words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The cause.
+    pub cause: Cause,
+    /// Where it shows.
+    pub layer: Layer,
+    /// Who has to act.
+    pub party: Party,
+    /// What it makes of the check.
+    pub status: Status,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// The one line.
+    pub summary: String,
+    /// What is so, in a sentence.
+    pub means: String,
+    /// What to do.
+    pub advice: String,
+    /// What not to do.
+    pub do_not: String,
+    /// What to ask the other team.
+    pub ask: String,
+}
+
+/// What is decided of one route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteVerdict {
+    /// The route.
+    pub route: String,
+    /// How it stands.
+    pub status: Status,
+    /// Whether the way out works.
+    pub network: NetworkState,
+    /// Whether the target was reached and used.
+    pub works: bool,
+    /// The headline; none where it is ok.
+    pub finding: Option<Finding>,
+    /// What else was found.
+    pub notes: Vec<Finding>,
+    /// The controls.
+    pub evidence: Vec<EvidenceLine>,
+    /// The raw symptom.
+    pub symptom: Option<Symptom>,
+}
+
+/// What the routes say together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetVerdict {
+    /// How it stands.
+    pub status: Status,
+    /// The headline; none where it is ok.
+    pub finding: Option<Finding>,
+    /// The one line.
+    pub summary: String,
+}
+
+/// The verdict of a route, or what is needed for it.
+pub(super) fn of_route(case: &Case<'_>) -> Result<RouteVerdict, Needed> {
+    let mut needed = Vec::new();
+    let symptom = case.symptom();
+    let fault = decide(case, &mut needed);
+    let facts = collect(case, &mut needed);
+    let status = fault.as_ref().map_or(Status::Ok, |(cause, found)| status_of(*cause, found));
+    // Asked for together with what a rule needs, so that it costs no time of its own.
+    let confirm = case.asks && case.is_news(status);
+    let repeat = if confirm { case.seen(Change::Repeat) } else { Ok(Seen::Nothing) };
+    let repeat = match repeat {
+        Ok(seen) if needed.is_empty() => seen,
+        Ok(_) => return Err(Needed(needed)),
+        Err(Needed(repeat)) => {
+            needed.extend(repeat);
+            return Err(Needed(needed));
+        }
+    };
+    let fault = if confirm { confirmed(case, fault, repeat) } else { fault };
+    Ok(publish(case, fault.as_ref(), &facts, symptom))
+}
+
+/// The first fault that holds. What a rule above it still needs is noted.
+fn decide(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Option<(Cause, Found)> {
+    for Rule { cause, holds } in FAULTS.iter().copied().flatten() {
+        match holds(case) {
+            Ok(Some(found)) => return Some((*cause, found)),
+            Ok(None) => {}
+            Err(more) => needed.extend(more.0),
+        }
+    }
+    case.symptom().map(|_| (Cause::Unknown, Found::undetermined()))
+}
+
+fn collect(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Vec<(Cause, Found)> {
+    let mut facts = Vec::new();
+    for Rule { cause, holds } in FACTS {
+        match holds(case) {
+            Ok(Some(found)) => facts.push((*cause, found)),
+            Ok(None) => {}
+            Err(more) => needed.extend(more.0),
+        }
+    }
+    facts
+}
+
+fn status_of(cause: Cause, found: &Found) -> Status {
+    found.status.unwrap_or(cause.row().status)
+}
+
+/// What the repeat makes of it: the same again confirms; the opposite is a fault of its own.
+fn confirmed(
+    case: &Case<'_>,
+    fault: Option<(Cause, Found)>,
+    repeat: Seen<'_>,
+) -> Option<(Cause, Found)> {
+    let again = repeat.trip().map(|trip| {
+        let walk = Walk { trip: trip.clone(), ..case.walk.clone() };
+        Case { walk: &walk, ..*case }.symptom()
+    });
+    let intermittent = || Some((Cause::Intermittent, Found::undetermined().by(Control::Repeat)));
+    match (fault, again) {
+        (fault, None) => fault.map(|(cause, found)| (cause, found.at_most(Confidence::Medium))),
+        (None, Some(None)) => None,
+        (None, Some(Some(_))) | (Some(_), Some(None)) => intermittent(),
+        (Some((cause, found)), Some(again)) if again == case.symptom() => Some((cause, found)),
+        (Some((cause, found)), Some(_)) => Some((cause, found.at_most(Confidence::Medium))),
+    }
+}
+
+fn publish(
+    case: &Case<'_>,
+    fault: Option<&(Cause, Found)>,
+    facts: &[(Cause, Found)],
+    symptom: Option<Symptom>,
+) -> RouteVerdict {
+    let word = |(cause, found): &(Cause, Found)| words::finding(case, *cause, found);
+    let mut notes: Vec<Finding> = facts.iter().map(word).collect();
+    let mut headline = fault.map(word);
+    if headline.is_none() {
+        // A degraded fact is the cause where there is no fault.
+        let worst = notes.iter().map(|note| note.status).max().unwrap_or(Status::Ok);
+        if worst > Status::Ok
+            && let Some(place) = notes.iter().position(|note| note.status == worst)
+        {
+            headline = Some(notes.remove(place));
+        }
+    }
+    let found = headline.as_ref().map_or(Status::Ok, |finding| finding.status);
+    let works = found != Status::Broken;
+    let network = network(case, headline.as_ref());
+    // Closed as declared is ok, and a note says how.
+    let closed =
+        case.walk.expect == Expect::Closed && found == Status::Broken && !case.trip().arrived();
+    if closed {
+        notes.extend(headline.take());
+    }
+    RouteVerdict {
+        route: case.walk.route.clone(),
+        status: if closed { Status::Ok } else { found },
+        network,
+        works,
+        finding: headline,
+        notes,
+        evidence: experiment::lines(case.evidence, &case.walk.route),
+        symptom,
+    }
+}
+
+/// Ok by the provider's answer; broken by who has to act; else not proven.
+fn network(case: &Case<'_>, headline: Option<&Finding>) -> NetworkState {
+    let author = super::read_answer(case.target(), case.trip()).map(|(_, author)| author);
+    if author.is_some_and(super::Author::is_provider) {
+        return NetworkState::Ok;
+    }
+    match headline.map(|finding| finding.party) {
+        Some(
+            Party::Client
+            | Party::Resolver
+            | Party::DnsZone
+            | Party::Firewall
+            | Party::Network
+            | Party::Inspection
+            | Party::Portal
+            | Party::Proxy
+            | Party::Credential,
+        ) => NetworkState::Broken,
+        Some(
+            Party::Edge
+            | Party::Origin
+            | Party::Account
+            | Party::Gateway
+            | Party::Request
+            | Party::Undetermined,
+        )
+        | None => NetworkState::Unknown,
+    }
+}

@@ -1,0 +1,199 @@
+//! A finding in words: the fixed sentence of its cause, filled with configured names and own
+//! measurements. A peer's text never gets in here.
+
+use super::case::{Case, Found};
+use super::{Confidence, Finding, experiment};
+use crate::cause::{Cause, Layer, Party};
+use crate::diagnosis::ControlResult;
+use crate::observation::{Failure, Source};
+
+/// A summary at most, in ASCII characters.
+const SUMMARY: usize = 140;
+
+pub(super) fn finding(case: &Case<'_>, cause: Cause, found: &Found) -> Finding {
+    let row = cause.row();
+    let slots = Slots::of(case, found);
+    let says = slots.fill(row.says);
+    let clause = match found.confidence {
+        Confidence::High => says,
+        Confidence::Medium => format!("probably {says}"),
+        Confidence::Low => format!("cannot tell from here: {}", slots.fill(row.or)),
+    };
+    let because = because(case, found);
+    let head = format!("{} via {}: ", case.target().name, case.walk.route);
+    Finding {
+        cause,
+        layer: row.layer.unwrap_or_else(|| ended_in(case)),
+        party: found.party.unwrap_or(row.party),
+        status: found.status.unwrap_or(row.status),
+        confidence: found.confidence,
+        summary: fit(&head, &clause, because.as_deref()),
+        means: means(&slots, row.says, &clause, found.confidence, because.as_deref()),
+        advice: slots.fill(row.advice),
+        do_not: slots.fill(row.do_not),
+        ask: ask(case, found.party.unwrap_or(row.party), &slots),
+    }
+}
+
+/// What decided, as a clause.
+fn because(case: &Case<'_>, found: &Found) -> Option<String> {
+    if found.by_route {
+        return Some("another route was compared".to_owned());
+    }
+    let control = found.by?;
+    let lines = experiment::lines(case.evidence, &case.walk.route);
+    let line = lines.iter().find(|line| line.control == control)?;
+    (line.result != ControlResult::NotRun).then(|| line.means.clone())
+}
+
+fn fit(head: &str, clause: &str, because: Option<&str>) -> String {
+    let short = format!("{head}{clause}");
+    let whole = match because {
+        Some(because) => format!("{short}; {because}"),
+        None => short.clone(),
+    };
+    let fits = if whole.len() <= SUMMARY { whole } else { short };
+    let ascii: String = fits.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+    if ascii.len() <= SUMMARY {
+        ascii
+    } else {
+        ascii.chars().take(SUMMARY - 3).chain("...".chars()).collect()
+    }
+}
+
+fn means(
+    slots: &Slots,
+    says: &str,
+    clause: &str,
+    confidence: Confidence,
+    because: Option<&str>,
+) -> String {
+    // At confidence low the clause names the candidates; the sentence still says what was seen.
+    let seen = match confidence {
+        Confidence::Low => format!("It looks as if {}; {clause}", slots.fill(says)),
+        Confidence::Medium | Confidence::High => clause.to_owned(),
+    };
+    let mut letters = seen.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    let mut sentence: String = first.into_iter().chain(letters).collect();
+    if let Some(because) = because {
+        sentence.push_str("; ");
+        sentence.push_str(because);
+    }
+    sentence.push('.');
+    sentence
+}
+
+fn ended_in(case: &Case<'_>) -> Layer {
+    let ended = case.symptom().map(|symptom| symptom.layer);
+    let layer =
+        ended.and_then(|name| Layer::ALL.iter().copied().find(|layer| layer.label() == name));
+    layer.unwrap_or(Layer::Http)
+}
+
+/// What the other team needs to find it in its own logs.
+fn ask(case: &Case<'_>, party: Party, slots: &Slots) -> String {
+    let at = format!("{:.3}", case.trip().started);
+    let Slots { host, port, address, source, proxy, .. } = slots;
+    match party {
+        Party::Firewall | Party::Network | Party::Undetermined => {
+            format!("Log of the way {source} -> {address} at {at}.")
+        }
+        Party::Inspection | Party::Portal => {
+            format!("Policy and log for {host} from {source} at {at}.")
+        }
+        Party::Proxy | Party::Credential => {
+            format!("Log of {proxy} for CONNECT {host}:{port} from {source} at {at}.")
+        }
+        Party::Resolver | Party::DnsZone => format!("Query log for {host} at {at}."),
+        Party::Client => format!("What changed on this host before {at}?"),
+        Party::Edge | Party::Origin | Party::Gateway => {
+            let id = super::read_answer(case.target(), case.trip())
+                .and_then(|(reading, _)| reading.request_id)
+                .filter(|id| id.chars().all(|c| c.is_ascii_graphic() || c == ' '));
+            match id {
+                Some(id) => format!("Provider's support: {id}, {at}."),
+                None => format!("Provider's support: {host} at {address}, {at}."),
+            }
+        }
+        Party::Account | Party::Request => {
+            "The API's own words in this check's response; nobody else needs to act.".to_owned()
+        }
+    }
+}
+
+struct Slots {
+    host: String,
+    port: String,
+    address: String,
+    source: String,
+    resolver: String,
+    proxy: String,
+    route: String,
+    status: String,
+    key: String,
+    offender: String,
+}
+
+impl Slots {
+    fn of(case: &Case<'_>, found: &Found) -> Self {
+        let (target, trip) = (case.target(), case.trip());
+        let leg = trip.leading();
+        let failure = trip.failure();
+        let status = match &failure {
+            Some(Failure::Proxy(proxy)) => proxy.status,
+            _ => leg.and_then(|leg| leg.response.as_ref()).map(|response| response.status),
+        };
+        let icmp = match leg.and_then(|leg| leg.stop.as_ref()) {
+            Some(Failure::Tcp(tcp)) => tcp.icmp,
+            Some(Failure::Local(local)) => local.icmp,
+            _ => None,
+        };
+        let address = found.address.or(leg.map(|leg| leg.address));
+        let looked_up = || {
+            let all = trip.lookup.addresses();
+            all.first().map_or_else(|| target.host.clone(), ToString::to_string)
+        };
+        let source = leg.and_then(|leg| leg.connected.as_ref()).and_then(|made| made.local);
+        let resolver = match trip.lookup.source {
+            Source::Hosts => "the hosts file".to_owned(),
+            Source::Dns | Source::Literal => trip.lookup.servers.join(", "),
+        };
+        let or = |text: String, otherwise: &str| {
+            if text.is_empty() { otherwise.to_owned() } else { text }
+        };
+        Self {
+            host: target.host.clone(),
+            port: target.port.to_string(),
+            address: address.map_or_else(looked_up, |address| address.ip().to_string()),
+            source: source.map_or_else(|| "this host".to_owned(), |source| source.to_string()),
+            resolver: or(resolver, "of this host"),
+            proxy: case.walk.proxy.clone().unwrap_or_else(|| "the proxy".to_owned()),
+            route: case.walk.route.clone(),
+            status: status.map_or_else(|| "no status".to_owned(), |status| status.to_string()),
+            key: target.key.place().to_owned(),
+            offender: icmp
+                .map_or_else(|| "a hop on the way".to_owned(), |icmp| icmp.offender.to_string()),
+        }
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        for (slot, value) in [
+            ("{host}", &self.host),
+            ("{port}", &self.port),
+            ("{address}", &self.address),
+            ("{resolver}", &self.resolver),
+            ("{proxy}", &self.proxy),
+            ("{route}", &self.route),
+            ("{status}", &self.status),
+            ("{key}", &self.key),
+            ("{offender}", &self.offender),
+        ] {
+            if out.contains(slot) {
+                out = out.replace(slot, value);
+            }
+        }
+        out
+    }
+}

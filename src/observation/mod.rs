@@ -1,0 +1,326 @@
+//! What happened, as plain data: what a trip gained, layer by layer, and the one failure that ended each leg.
+//!
+//! Nothing here acts, judges or names a party. A trip is one look-up of the first hop's name and a
+//! leg for each of its addresses; a leg has room for one failure, so a second cannot be written.
+
+mod chain;
+mod change;
+mod declared;
+mod failure;
+mod socket;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
+pub use change::{Change, Control, NotRun};
+pub use declared::{Expect, Needs};
+pub use failure::{
+    Alert, DnsFailure, DnsKind, Failure, HttpFailure, HttpKind, LocalFailure, LocalKind,
+    ProxyFailure, ProxyKind, TcpFailure, TcpKind, TlsFailure, TlsKind,
+};
+pub use socket::{Icmp, Socket};
+
+/// One walk along one route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trip {
+    /// When it began.
+    #[serde(default)]
+    pub started: Timestamp,
+    /// Its length in seconds, all legs included.
+    #[serde(default)]
+    pub seconds: f64,
+    /// Whether the first hop is a proxy.
+    #[serde(default)]
+    pub proxied: bool,
+    /// How the first hop's name was resolved.
+    pub lookup: Lookup,
+    /// One leg for each address that was tried, in the resolver's order.
+    #[serde(default)]
+    pub legs: Vec<Leg>,
+    /// Addresses of a family that this host has no route for: not tried, as its own programs would not.
+    #[serde(default)]
+    pub untried: Vec<IpAddr>,
+}
+
+/// Where an address came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A DNS server.
+    #[default]
+    Dns,
+    /// The hosts file.
+    Hosts,
+    /// The configuration names an address, or an experiment reuses one.
+    Literal,
+}
+
+/// How a name was resolved, each family by itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    /// The name that was asked for.
+    pub name: String,
+    /// Where the answer came from.
+    #[serde(default)]
+    pub source: Source,
+    /// The configured servers, in order.
+    #[serde(default)]
+    pub servers: Vec<String>,
+    /// The answer for A.
+    #[serde(default)]
+    pub a: Option<Answer>,
+    /// The answer for AAAA.
+    #[serde(default)]
+    pub aaaa: Option<Answer>,
+    /// Why nothing could be asked at all.
+    #[serde(default)]
+    pub stop: Option<Failure>,
+    /// Time until the walk could go on, in seconds.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+/// What one question brought.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// At least one address.
+    Addresses(Vec<IpAddr>),
+    /// None.
+    Failed(DnsFailure),
+}
+
+impl Answer {
+    /// The addresses, none after a failure.
+    pub fn addresses(&self) -> &[IpAddr] {
+        match self {
+            Self::Addresses(addresses) => addresses,
+            Self::Failed(_) => &[],
+        }
+    }
+
+    /// The failure, if it was one.
+    pub fn failure(&self) -> Option<&DnsFailure> {
+        match self {
+            Self::Addresses(_) => None,
+            Self::Failed(failure) => Some(failure),
+        }
+    }
+}
+
+impl Lookup {
+    /// All addresses, IPv4 first, in the order of the answers.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        [&self.a, &self.aaaa].into_iter().flatten().flat_map(Answer::addresses).copied().collect()
+    }
+
+    /// Why there is no address at all. Of two failures the one that says more: a family that a
+    /// name does not have (no data) says less than what happened to the other.
+    pub fn failure(&self) -> Option<Failure> {
+        if let Some(stop) = &self.stop {
+            return Some(stop.clone());
+        }
+        if !self.addresses().is_empty() {
+            return None;
+        }
+        let failures: Vec<&DnsFailure> =
+            [&self.a, &self.aaaa].into_iter().flatten().filter_map(Answer::failure).collect();
+        failures
+            .iter()
+            .find(|failure| failure.kind != DnsKind::Nodata)
+            .or(failures.first())
+            .map(|failure| Failure::Dns((*failure).clone()))
+    }
+}
+
+/// The way to one address, as far as it went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leg {
+    /// The address and port of the first hop.
+    pub address: SocketAddr,
+    /// The connection.
+    #[serde(default)]
+    pub connected: Option<Connected>,
+    /// The tunnel through the proxy.
+    #[serde(default)]
+    pub tunnelled: Option<Tunnelled>,
+    /// The finished handshake.
+    #[serde(default)]
+    pub secured: Option<Secured>,
+    /// The chain that was shown, also when the handshake failed.
+    #[serde(default)]
+    pub chain: Option<Arc<Chain>>,
+    /// The answer to the request; none where the request went over another leg.
+    #[serde(default)]
+    pub response: Option<Response>,
+    /// What ended it, if anything did.
+    #[serde(default)]
+    pub stop: Option<Failure>,
+}
+
+impl Leg {
+    /// A leg that has not begun.
+    pub fn to(address: SocketAddr) -> Self {
+        Self {
+            address,
+            connected: None,
+            tunnelled: None,
+            secured: None,
+            chain: None,
+            response: None,
+            stop: None,
+        }
+    }
+
+    /// How far it came: 0 nothing, 1 connected, 2 tunnel, 3 handshake, 4 answer.
+    pub fn reached(&self) -> u8 {
+        if self.response.is_some() {
+            4
+        } else if self.secured.is_some() {
+            3
+        } else if self.tunnelled.is_some() {
+            2
+        } else {
+            u8::from(self.connected.is_some())
+        }
+    }
+
+    /// Whether a TLS record came back, be it an alert or a certificate for somebody else.
+    pub fn heard_tls(&self) -> bool {
+        self.secured.is_some()
+            || self.chain.is_some()
+            || matches!(&self.stop, Some(Failure::Tls(failure)) if failure.kind.is_a_record())
+    }
+}
+
+/// A connection that was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connected {
+    /// Our own end, for other people's logs.
+    pub local: Option<SocketAddr>,
+    /// Time in seconds.
+    pub seconds: f64,
+    /// What the kernel counted at that moment.
+    pub socket: Option<Socket>,
+}
+
+/// A tunnel that the proxy opened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tunnelled {
+    /// Time from CONNECT sent to answered, in seconds.
+    pub seconds: f64,
+    /// The proxy's status.
+    pub status: u16,
+}
+
+/// A finished handshake.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secured {
+    /// Time in seconds.
+    pub seconds: f64,
+    /// `1.2` or `1.3`.
+    pub version: String,
+    /// The cipher suite's name.
+    pub cipher: String,
+    /// The key exchange group's name.
+    pub group: String,
+    /// What ALPN chose, empty where nothing was.
+    pub alpn: String,
+}
+
+/// An answer to the request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// `1.0`, `1.1` or `2`.
+    pub version: String,
+    /// The headers, names in lower case, in the order of arrival.
+    pub headers: Vec<(String, String)>,
+    /// The first bytes of the body.
+    pub body: String,
+    /// How many bytes of the body were read.
+    pub length: u64,
+    /// Whether that was all of it.
+    pub whole: bool,
+    /// Whether the request carried the configured key.
+    pub keyed: bool,
+    /// Time from the request sent to the head, in seconds.
+    pub first_byte: f64,
+    /// Time from the head to the end of the body, in seconds.
+    pub body_seconds: f64,
+}
+
+impl Response {
+    /// The first header of this name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// How a trip ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Ending<'a> {
+    /// No address to go to.
+    NoAddress,
+    /// No leg got an answer: the one that came furthest, the first of equals.
+    Stopped(&'a Leg, &'a Failure),
+    /// An answer came, whatever it says.
+    Answered(&'a Leg, &'a Response),
+    /// It was to end before the request, and did.
+    Arrived(&'a Leg),
+}
+
+impl Trip {
+    /// The leg that the published phases and failure are taken from: the one that carried the
+    /// request, else the one that came furthest, the first of equals.
+    pub fn leading(&self) -> Option<&Leg> {
+        let carried =
+            |leg: &&Leg| leg.response.is_some() || matches!(leg.stop, Some(Failure::Http(_)));
+        self.legs.iter().find(carried).or_else(|| {
+            let furthest = self.legs.iter().map(Leg::reached).max()?;
+            self.legs.iter().find(|leg| leg.reached() == furthest)
+        })
+    }
+
+    /// How it ended.
+    pub fn ending(&self) -> Ending<'_> {
+        match self.leading() {
+            None => Ending::NoAddress,
+            Some(leg) => match (&leg.response, &leg.stop) {
+                (_, Some(failure)) => Ending::Stopped(leg, failure),
+                (Some(response), None) => Ending::Answered(leg, response),
+                (None, None) => Ending::Arrived(leg),
+            },
+        }
+    }
+
+    /// The one failure that ended it. On a proxy route a failed look-up or connection is the
+    /// proxy's, and keeps what it was inside.
+    pub fn failure(&self) -> Option<Failure> {
+        let inner = match self.ending() {
+            Ending::NoAddress => self.lookup.failure().unwrap_or_else(|| {
+                Failure::Local(LocalFailure::new(LocalKind::NoRoute, "no route to any address"))
+            }),
+            Ending::Stopped(_, failure) => failure.clone(),
+            Ending::Answered(..) | Ending::Arrived(_) => return None,
+        };
+        Some(if self.proxied { inner.at_the_proxy() } else { inner })
+    }
+
+    /// Whether the handshake was finished over an accepted chain, or, in plain HTTP, an answer came.
+    pub fn arrived(&self) -> bool {
+        matches!(self.ending(), Ending::Answered(..) | Ending::Arrived(_))
+    }
+}

@@ -1,0 +1,45 @@
+//! One URL that no file names, as a plan.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::build::{budget, expectations};
+use super::environment::parse_proxy;
+use super::{Endpoint, Plan, Route, Target};
+use crate::config::Config;
+use crate::observation::Needs;
+use crate::provider::Provider;
+
+/// The same plan for one URL that no file names, over all routes or the given proxy alone.
+pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, String> {
+    let mut plan = plan.clone();
+    let parsed = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+    let endpoint = Endpoint::of(&parsed)
+        .ok_or_else(|| format!("`{url}`: a URL with http:// or https:// and a host is needed"))?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err("a login inside of a URL is not sent; take it out".to_owned());
+    }
+    if let Some(text) = proxy {
+        let (proxy, _) = parse_proxy(text).map_err(|why| format!("--proxy: {why}"))?;
+        plan.routes = vec![Route { name: "proxy".into(), proxy: Some(proxy), egress: None }];
+    }
+    let host = endpoint.host.to_string();
+    let provider = Provider::of_host(&host).unwrap_or(Provider::Generic);
+    let defaults = Config::default().probe;
+    let routes = plan.routes.iter().map(|route| (route.clone(), None)).collect();
+    plan.targets = vec![Target {
+        name: host,
+        provider,
+        endpoint,
+        key: None,
+        routes: expectations(routes),
+        needs: Needs::Any,
+        interval: defaults.interval.get_ref().get(),
+        timeout: defaults.timeout.get_ref().get(),
+        all_addresses: true,
+        budget: budget(&defaults.budget),
+        labels: BTreeMap::new(),
+    }];
+    Ok(plan)
+}

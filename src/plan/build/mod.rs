@@ -1,0 +1,192 @@
+//! The one conversion from a configuration to a plan: it collects every problem, not the first.
+
+mod route;
+mod target;
+mod trust;
+mod value;
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use toml::Spanned;
+
+use super::{Budget, Given, Histogram, Log, LogFormat, Plan, Route, TargetRoute};
+use crate::config::{self, Config, Problem, Text, nearest};
+use crate::observation::Expect;
+
+/// The files that a configuration names and the plan needs (keys are read later, each time).
+pub fn named_files(config: &Config) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        config.trust.ca_files.iter().map(|file| file.get_ref().clone()).collect();
+    let public = config.trust.public_roots.get_ref();
+    if public != "bundled" {
+        files.push(PathBuf::from(public));
+    }
+    files
+}
+
+/// The variables that a configuration names for its strings.
+pub fn named_variables(config: &Config) -> Vec<String> {
+    let controls = config.control.urls.iter().chain(&config.control.url);
+    let targets = config.target.iter().filter_map(|target| target.get_ref().url.as_ref());
+    let proxies = config.route.iter().filter_map(|route| route.proxy.as_ref());
+    controls
+        .chain(targets)
+        .chain(proxies)
+        .chain(&config.site)
+        .chain([&config.server.listen])
+        .filter_map(|text| match text.get_ref() {
+            Text::Env(name) => Some(name.clone()),
+            Text::Literal(_) => None,
+        })
+        .collect()
+}
+
+/// The plan, where there is no fault; the problems are faults and warnings, in the file's order.
+pub fn build(config: &Config, given: &Given) -> (Option<Plan>, Vec<Problem>) {
+    let mut build = Build { given, problems: Vec::new() };
+    let plan = build.plan(config);
+    let mut problems = build.problems;
+    problems.sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.start));
+    let sound = problems.iter().all(|problem| problem.warning);
+    (plan.filter(|_| sound), problems)
+}
+
+struct Build<'a> {
+    given: &'a Given,
+    problems: Vec<Problem>,
+}
+
+impl Build<'_> {
+    pub(super) fn fault(
+        &mut self,
+        place: Range<usize>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Problem::at(Some(place), what, help));
+    }
+
+    pub(super) fn warn(
+        &mut self,
+        place: Range<usize>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Problem::at(Some(place), what, help).as_warning());
+    }
+
+    fn plan(&mut self, config: &Config) -> Option<Plan> {
+        let site = config.site.as_ref().and_then(|site| self.text(site));
+        let listen = self.listen(&config.server.listen);
+        let routes = self.routes(&config.route);
+        let controls = self.controls(config);
+        let targets = self.targets(config, &routes);
+        let trust = self.trust(&config.trust);
+        let resolvers = self.resolvers(&config.dns.servers);
+        let independent = config
+            .dns
+            .independent
+            .iter()
+            .filter_map(|server| self.resolver(server.get_ref(), server.span()))
+            .collect();
+        let format = &config.log.format;
+        let formats = &[
+            ("auto", LogFormat::Auto),
+            ("text", LogFormat::Text),
+            ("journald", LogFormat::Journald),
+        ];
+        let histogram = &config.metrics.phase_histogram;
+        let histograms =
+            &[("check", Histogram::Check), ("target", Histogram::Target), ("off", Histogram::Off)];
+        if config.probe.concurrency.get_ref() == &0 {
+            self.fault(
+                config.probe.concurrency.span(),
+                "no check could ever start",
+                "write at least 1",
+            );
+        }
+        Some(Plan {
+            site,
+            hosts: config.server.hosts.clone(),
+            log: Log {
+                format: self.one_of(format.get_ref(), format.span(), formats)?,
+                filter: self.filter(&config.log.filter),
+            },
+            phase_histogram: self.one_of(histogram.get_ref(), histogram.span(), histograms)?,
+            address_series: config.metrics.addresses,
+            concurrency: usize::from(*config.probe.concurrency.get_ref()),
+            allowed: self.allowed(&config.experiments.allow),
+            again: config.experiments.again.get(),
+            trust,
+            resolvers: resolvers.ok()?,
+            independent,
+            controls,
+            control_interval: config.control.interval.get(),
+            routes: routes.into_iter().filter_map(|named| named.route).collect(),
+            targets,
+            listen: listen?,
+        })
+    }
+
+    pub(super) fn text(&mut self, text: &Spanned<Text>) -> Option<String> {
+        match text.get_ref() {
+            Text::Literal(value) => Some(value.clone()),
+            Text::Env(name) => match self.given.variables.get(name) {
+                Some(value) if !value.is_empty() => Some(value.clone()),
+                _ => {
+                    self.fault(
+                        text.span(),
+                        format!("the environment has no variable {name}"),
+                        "set it for the service, or write the value here",
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    pub(super) fn one_of<T: Clone>(
+        &mut self,
+        value: &str,
+        place: Range<usize>,
+        known: &[(&str, T)],
+    ) -> Option<T> {
+        let found = known.iter().find(|(name, _)| *name == value).map(|(_, value)| value.clone());
+        if found.is_none() {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            self.fault(
+                place,
+                format!("`{value}` is not one of the values of this key"),
+                nearest(value, &names),
+            );
+        }
+        found
+    }
+
+    pub(super) fn name_is_sound(&mut self, name: &Spanned<String>) {
+        let text = name.get_ref();
+        let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if text.is_empty() || text.len() > 64 || !text.chars().all(sound) {
+            let what = format!("`{text}` cannot be a name");
+            self.fault(name.span(), what, "use 1 to 64 of A-Z a-z 0-9 . _ -");
+        }
+    }
+}
+
+/// What is expected where nothing is said: direct is `either` once a proxy route exists, else open.
+pub(super) fn expectations(routes: Vec<(Route, Option<Expect>)>) -> Vec<TargetRoute> {
+    let proxied = routes.iter().any(|(route, _)| route.proxy.is_some());
+    routes
+        .into_iter()
+        .map(|(route, expect)| {
+            let usual =
+                if proxied && route.proxy.is_none() { Expect::Either } else { Expect::Open };
+            TargetRoute { expect: expect.unwrap_or(usual), route }
+        })
+        .collect()
+}
+
+pub(super) fn budget(budget: &config::Budget) -> Budget {
+    Budget { dns: budget.dns.get(), proxy: budget.proxy.get(), first_byte: budget.first_byte.get() }
+}

@@ -1,0 +1,150 @@
+//! Routes: those that are declared, the one that the environment names, and which of them a target uses.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::super::environment::{Named, parse_proxy};
+use super::super::{Endpoint, Proxy, Route, TargetRoute};
+use super::{Build, expectations};
+use crate::config::{self, Problem, Text, nearest};
+use crate::observation::Expect;
+
+/// A route by its name; none where the environment names no proxy, or where it is wrong.
+pub(super) struct NamedRoute {
+    pub(super) name: String,
+    pub(super) route: Option<Route>,
+    pub(super) environment: bool,
+}
+
+impl Build<'_> {
+    pub(super) fn routes(&mut self, routes: &[config::Route]) -> Vec<NamedRoute> {
+        let direct = Route { name: "direct".into(), proxy: None, egress: None };
+        let mut out =
+            vec![NamedRoute { name: "direct".into(), route: Some(direct), environment: false }];
+        for route in routes {
+            let Some(name) = &route.name else {
+                let place = route.proxy.as_ref().map(Spanned::span);
+                let problem = Problem::at(place, "a route without a name", "add name = \"…\"");
+                self.problems.push(problem.as_absence());
+                continue;
+            };
+            self.name_is_sound(name);
+            if out.iter().any(|other| other.name == *name.get_ref()) {
+                let what = format!("there are two routes `{}`", name.get_ref());
+                self.fault(name.span(), what, "name each route once; `direct` always exists");
+            }
+            let environment = matches!(&route.proxy, Some(proxy) if *proxy.get_ref() == Text::Literal("environment".into()));
+            let proxy = self.proxy(route, name);
+            let route = proxy.map(|proxy| Route {
+                name: name.get_ref().clone(),
+                proxy: Some(proxy),
+                egress: route.egress.clone(),
+            });
+            out.push(NamedRoute { name: name.get_ref().clone(), route, environment });
+        }
+        out
+    }
+
+    pub(super) fn proxy(&mut self, route: &config::Route, name: &Spanned<String>) -> Option<Proxy> {
+        let Some(proxy) = &route.proxy else {
+            let what = format!("route `{}` has no proxy", name.get_ref());
+            let help = "add proxy = \"http://HOST:PORT\"; the direct route exists without a table";
+            self.problems.push(Problem::at(Some(name.span()), what, help).as_absence());
+            return None;
+        };
+        let text = self.text(proxy)?;
+        if text == "environment" {
+            return self.environment(proxy.span());
+        }
+        match parse_proxy(&text) {
+            Ok((_, true)) => {
+                self.fault(
+                    proxy.span(),
+                    "a login inside of a proxy's URL is not sent by this version",
+                    "take it out",
+                );
+                None
+            }
+            Ok((proxy, false)) => Some(proxy),
+            Err(why) => {
+                self.fault(
+                    proxy.span(),
+                    format!("this proxy cannot be used: {why}"),
+                    "write http://HOST:PORT",
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn environment(&mut self, place: Range<usize>) -> Option<Proxy> {
+        match self.given.proxies.named() {
+            Named::Nothing => None,
+            Named::Proxy { variable, proxy, login } => {
+                if login {
+                    let what =
+                        format!("{variable} holds a login, which this version does not send");
+                    self.warn(place, what, "expect 407 where the proxy asks for one");
+                }
+                Some(proxy)
+            }
+            Named::Unusable { variable, why } => {
+                let what = format!("the proxy in {variable} cannot be used: {why}");
+                self.warn(place, what, "the route is left out");
+                None
+            }
+        }
+    }
+
+    pub(super) fn used_routes(
+        &mut self,
+        target: &config::Target,
+        routes: &[NamedRoute],
+        endpoint: Option<&Endpoint>,
+        place: Range<usize>,
+    ) -> Vec<TargetRoute> {
+        let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
+        let mut used: Vec<(Route, Option<Expect>)> = Vec::new();
+        let mut take = |build: &mut Self, named: &NamedRoute, expect| {
+            let exempt = endpoint
+                .filter(|_| named.environment)
+                .and_then(|endpoint| build.given.proxies.exempts(&endpoint.host, endpoint.port));
+            if exempt.is_none() {
+                used.extend(named.route.clone().map(|route| (route, expect)));
+            }
+        };
+        match &target.routes {
+            None => routes.iter().for_each(|route| take(self, route, None)),
+            Some(list) => {
+                for entry in list {
+                    let route = entry.get_ref();
+                    let expects = &[
+                        ("open", Expect::Open),
+                        ("closed", Expect::Closed),
+                        ("either", Expect::Either),
+                    ];
+                    let expect = route
+                        .expect
+                        .as_ref()
+                        .and_then(|word| self.one_of(word, entry.span(), expects));
+                    match routes.iter().find(|named| named.name == route.name) {
+                        Some(named) => take(self, named, expect),
+                        None => self.fault(
+                            entry.span(),
+                            format!("there is no route `{}`", route.name),
+                            nearest(&route.name, &names),
+                        ),
+                    }
+                }
+            }
+        }
+        let undefined = self.problems.iter().any(|problem| !problem.warning);
+        if used.is_empty() && !undefined {
+            let what =
+                "no route is left for this target: the environment names no proxy, or exempts it";
+            self.fault(place, what, "add \"direct\" to its routes, or set the environment");
+        }
+        expectations(used)
+    }
+}

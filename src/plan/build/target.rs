@@ -1,0 +1,190 @@
+//! Targets: what is asked for, with which key, how often, over which routes.
+
+use std::collections::BTreeSet;
+
+use toml::Spanned;
+
+use super::super::{Endpoint, Target, TargetRoute};
+use super::route::NamedRoute;
+use super::{Build, budget};
+use crate::config::{self, Config, Problem, SecretSource, nearest};
+use crate::observation::Needs;
+use crate::provider::Provider;
+
+impl Build<'_> {
+    pub(super) fn targets(&mut self, config: &Config, routes: &[NamedRoute]) -> Vec<Target> {
+        let mut names = BTreeSet::new();
+        let mut targets = Vec::new();
+        for target in &config.target {
+            if let Some(name) = &target.get_ref().name
+                && !names.insert(name.get_ref().clone())
+            {
+                let what = format!("there are two targets `{}`", name.get_ref());
+                self.fault(name.span(), what, "name each target once");
+            }
+            targets.extend(self.target(target, config, routes));
+        }
+        if config.target.is_empty() {
+            let problem = Problem::at(
+                None,
+                "nothing to check",
+                "add a [[target]] with a name and a provider or a url",
+            );
+            self.problems.push(problem.as_absence());
+        }
+        targets
+    }
+
+    pub(super) fn target(
+        &mut self,
+        place: &Spanned<config::Target>,
+        config: &Config,
+        routes: &[NamedRoute],
+    ) -> Option<Target> {
+        let target = place.get_ref();
+        let name = if let Some(name) = &target.name {
+            self.name_is_sound(name);
+            Some(name.get_ref().clone())
+        } else {
+            let problem =
+                Problem::at(Some(place.span()), "a target without a name", "add name = \"…\"");
+            self.problems.push(problem.as_absence());
+            None
+        };
+        let (provider, endpoint) = self.api(place);
+        if let (Some(key), Some(endpoint)) = (&target.key, &endpoint) {
+            self.key_is_sound(key, endpoint);
+        }
+        let interval = target.interval.as_ref().unwrap_or(&config.probe.interval);
+        let timeout = target.timeout.as_ref().unwrap_or(&config.probe.timeout);
+        if timeout.get_ref() > interval.get_ref() {
+            let place = if target.timeout.is_some() { timeout.span() } else { interval.span() };
+            let what = "a timeout above the interval: checks would run into each other";
+            self.fault(place, what, "make the timeout shorter, or the interval longer");
+        }
+        let addresses = target.addresses.as_ref().unwrap_or(&config.probe.addresses);
+        let all =
+            self.one_of(addresses.get_ref(), addresses.span(), &[("all", true), ("one", false)]);
+        self.labels_are_sound(target);
+        let used = self.used_routes(target, routes, endpoint.as_ref(), place.span());
+        let needs = self.needs(target, &used);
+        Some(Target {
+            name: name?,
+            provider: provider?,
+            endpoint: endpoint?,
+            key: target.key.as_ref().map(|key| key.get_ref().clone()),
+            routes: used,
+            needs,
+            interval: interval.get_ref().get(),
+            timeout: timeout.get_ref().get(),
+            all_addresses: all?,
+            budget: budget(&config.probe.budget),
+            labels: target
+                .labels
+                .iter()
+                .map(|(key, value)| (key.get_ref().clone(), value.clone()))
+                .collect(),
+        })
+    }
+
+    pub(super) fn api(
+        &mut self,
+        place: &Spanned<config::Target>,
+    ) -> (Option<Provider>, Option<Endpoint>) {
+        let target = place.get_ref();
+        let known: Vec<(&str, Provider)> =
+            Provider::ALL.iter().map(|provider| (provider.facts().id, *provider)).collect();
+        let named = target
+            .provider
+            .as_ref()
+            .map(|provider| self.one_of(provider.get_ref(), provider.span(), &known));
+        let endpoint =
+            match (&target.url, named.flatten().and_then(|provider| provider.facts().url)) {
+                (Some(url), _) => self.text(url).and_then(|text| self.url(&text, url.span())),
+                (None, Some(url)) => self.url(url, place.span()),
+                (None, None) => {
+                    if !matches!(named, Some(None)) {
+                        let problem = Problem::at(
+                            Some(place.span()),
+                            "a target without a url",
+                            "add url = \"https://…\"",
+                        );
+                        self.problems.push(problem.as_absence());
+                    }
+                    None
+                }
+            };
+        let of_host = |endpoint: &Endpoint| Provider::of_host(&endpoint.host.to_string());
+        let provider = match named {
+            Some(named) => named,
+            None => Some(endpoint.as_ref().and_then(of_host).unwrap_or(Provider::Generic)),
+        };
+        (provider, endpoint)
+    }
+
+    pub(super) fn key_is_sound(&mut self, key: &Spanned<SecretSource>, endpoint: &Endpoint) {
+        let SecretSource { env, file, credential } = key.get_ref();
+        let given = usize::from(env.is_some())
+            + usize::from(file.is_some())
+            + usize::from(credential.is_some());
+        if given != 1 {
+            self.fault(key.span(), "a key has one place", "write one of env, file, credential");
+        }
+        if let Some(name) = credential
+            && (name.is_empty() || name.contains('/') || name.starts_with('.'))
+        {
+            self.fault(
+                key.span(),
+                "a credential's name is no path",
+                "write the name that LoadCredential= gives it",
+            );
+        }
+        if !endpoint.is_tls() {
+            self.fault(
+                key.span(),
+                "a key is only sent over verified TLS, and this url is http://",
+                "write https://",
+            );
+        }
+    }
+
+    pub(super) fn labels_are_sound(&mut self, target: &config::Target) {
+        for label in target.labels.keys() {
+            let name = label.get_ref();
+            let mut letters = name.chars();
+            let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic());
+            let sound = first && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !sound
+                || matches!(name.as_str(), "target" | "provider" | "site" | "instance" | "job")
+            {
+                let what = format!("`{name}` cannot be a label here");
+                self.fault(
+                    label.span(),
+                    what,
+                    "use a-z 0-9 _, and not target, provider, site, instance, job",
+                );
+            }
+        }
+    }
+
+    pub(super) fn needs(&mut self, target: &config::Target, used: &[TargetRoute]) -> Needs {
+        let Some(needs) = &target.needs else { return Needs::Any };
+        match needs.get_ref().as_str() {
+            "any" => Needs::Any,
+            "all" => Needs::All,
+            name if used.iter().any(|route| route.route.name == name) => {
+                Needs::Route(name.to_owned())
+            }
+            name => {
+                let mut known = vec!["any", "all"];
+                known.extend(used.iter().map(|route| route.route.name.as_str()));
+                self.fault(
+                    needs.span(),
+                    format!("`{name}` is no route of this target"),
+                    nearest(name, &known),
+                );
+                Needs::Any
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The roots of the three judgements.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use super::super::Trust;
+use super::Build;
+use crate::config;
+
+impl Build<'_> {
+    pub(super) fn trust(&mut self, trust: &config::Trust) -> Trust {
+        let organisation: Vec<Vec<u8>> = trust
+            .ca_files
+            .iter()
+            .flat_map(|file| self.certificates(file.get_ref(), &file.span()))
+            .collect();
+        let place = trust.public_roots.span();
+        let public = trust.public_roots.get_ref();
+        let public =
+            (public != "bundled").then(|| self.certificates(&PathBuf::from(public), &place));
+        let system = match (&self.given.system_roots, trust.system) {
+            (_, false) => None,
+            (Ok(roots), true) => Some(roots.clone()),
+            (Err(_), true) => Some(Vec::new()),
+        };
+        Trust { system, organisation, public }
+    }
+
+    pub(super) fn certificates(&mut self, path: &PathBuf, place: &Range<usize>) -> Vec<Vec<u8>> {
+        let shown = path.display();
+        let bytes = match self.given.files.get(path) {
+            Some(Ok(bytes)) => bytes,
+            Some(Err(why)) => {
+                self.fault(
+                    place.clone(),
+                    format!("{shown} cannot be read: {why}"),
+                    "correct the path, or its permissions",
+                );
+                return Vec::new();
+            }
+            None => return Vec::new(),
+        };
+        let found: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(bytes)
+            .filter_map(Result::ok)
+            .filter(|der| RootCertStore::empty().add(der.clone()).is_ok())
+            .map(|der| der.as_ref().to_vec())
+            .collect();
+        if found.is_empty() {
+            self.fault(
+                place.clone(),
+                format!("{shown} holds no CA certificate"),
+                "give a PEM file with at least one CERTIFICATE",
+            );
+        }
+        found
+    }
+}

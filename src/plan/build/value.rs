@@ -1,0 +1,162 @@
+//! Single values: addresses, filters, lists of controls, resolvers, URLs.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use toml::Spanned;
+use url::Url;
+
+use super::super::Endpoint;
+use super::Build;
+use crate::config::{Config, Pick, Problem, Text};
+use crate::observation::Control;
+
+/// The reason is among the problems.
+pub(super) struct Unusable;
+
+impl Build<'_> {
+    pub(super) fn listen(&mut self, text: &Spanned<Text>) -> Option<SocketAddr> {
+        let value = self.text(text)?;
+        match value.parse::<SocketAddr>() {
+            Ok(address) => {
+                if !address.ip().is_loopback() {
+                    let what = format!("everybody who reaches {address} can read all results");
+                    self.warn(
+                        text.span(),
+                        what,
+                        "listen on 127.0.0.1, or let a firewall decide who reaches it",
+                    );
+                }
+                Some(address)
+            }
+            Err(_) => {
+                let what = format!("`{value}` is no address with a port");
+                self.fault(text.span(), what, "write an address and a port: 127.0.0.1:9737");
+                None
+            }
+        }
+    }
+
+    pub(super) fn filter(&mut self, filter: &Spanned<String>) -> String {
+        let text = filter.get_ref();
+        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(text) {
+            let what = format!("`{text}` is no log filter: {error}");
+            self.fault(filter.span(), what, "write a level, or target=level: info, egressd=debug");
+        }
+        text.clone()
+    }
+
+    pub(super) fn allowed(&mut self, allow: &Spanned<Pick>) -> Vec<Control> {
+        match allow.get_ref() {
+            Pick::Word(word) => {
+                let words = &[("usual", true), ("all", true), ("passive", false)];
+                match self.one_of(word, allow.span(), words) {
+                    Some(true) => Control::ALL.to_vec(),
+                    Some(false) | None => Vec::new(),
+                }
+            }
+            Pick::List(names) => {
+                let known: Vec<(&str, Control)> =
+                    Control::ALL.iter().map(|control| (control.label(), *control)).collect();
+                names.iter().filter_map(|name| self.one_of(name, allow.span(), &known)).collect()
+            }
+        }
+    }
+
+    pub(super) fn resolvers(
+        &mut self,
+        servers: &Spanned<Pick>,
+    ) -> Result<Option<Vec<SocketAddr>>, Unusable> {
+        match servers.get_ref() {
+            Pick::Word(word) => {
+                self.one_of(word, servers.span(), &[("system", None)]).ok_or(Unusable)
+            }
+            Pick::List(list) if list.is_empty() => {
+                self.fault(
+                    servers.span(),
+                    "no server to ask",
+                    "write \"system\", or at least one address",
+                );
+                Err(Unusable)
+            }
+            Pick::List(list) => Ok(Some(
+                list.iter().filter_map(|server| self.resolver(server, servers.span())).collect(),
+            )),
+        }
+    }
+
+    pub(super) fn resolver(&mut self, text: &str, place: Range<usize>) -> Option<SocketAddr> {
+        let parsed = text
+            .parse::<SocketAddr>()
+            .or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)));
+        if parsed.is_err() {
+            let what = format!("`{text}` is no address of a DNS server");
+            self.fault(
+                place,
+                what,
+                "write an address, with a port where it is not 53: 10.0.0.53, [::1]:5353",
+            );
+        }
+        parsed.ok()
+    }
+
+    pub(super) fn url(&mut self, url: &str, place: Range<usize>) -> Option<Endpoint> {
+        let help = "write a whole URL: https://api.anthropic.com/v1/models";
+        // The URL standard makes a host of what follows three slashes; nobody means that.
+        if url.contains(":///") {
+            self.fault(place, format!("`{url}` has no host"), help);
+            return None;
+        }
+        let parsed = match Url::parse(url) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.fault(place, format!("`{}` is no URL: {error}", shown_url(url)), help);
+                return None;
+            }
+        };
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            self.fault(
+                place,
+                "a login inside of a URL is not sent",
+                "take it out; a key has its own setting",
+            );
+            return None;
+        }
+        let endpoint = Endpoint::of(&parsed);
+        if endpoint.is_none() {
+            let what = format!("`{url}` has no host, or another scheme than http and https");
+            self.fault(place, what, help);
+        }
+        endpoint
+    }
+
+    pub(super) fn controls(&mut self, config: &Config) -> Vec<Endpoint> {
+        let urls = config.control.urls.iter().chain(&config.control.url);
+        let controls: Vec<Endpoint> = urls
+            .filter_map(|url| {
+                let text = self.text(url)?;
+                self.url(&text, url.span())
+            })
+            .collect();
+        if controls.is_empty() && config.control.urls.is_empty() && config.control.url.is_none() {
+            let what = "no control host: few failures can be told apart";
+            let help = "add `[control] urls` with hosts that this network lets through";
+            self.problems.push(Problem::at(None, what, help).as_warning());
+        }
+        controls
+    }
+}
+
+/// A URL without what may be a password in it.
+fn shown_url(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!(
+                "{}://…{}",
+                url.get(..scheme).unwrap_or_default(),
+                url.get(at..).unwrap_or_default()
+            )
+        }
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,151 @@
+//! The environment's proxy variables: which is taken, and which hosts go around it.
+//!
+//! Order: `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`, the first that is not empty;
+//! `no_proxy`, else `NO_PROXY`. Values may hold a password, so nothing here can print them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use url::{Host, Url};
+
+use super::Proxy;
+
+/// The variables as found.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ProxyVariables(BTreeMap<String, String>);
+
+impl fmt::Debug for ProxyVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What the environment says of proxies.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// No variable is set.
+    Nothing,
+    /// A proxy, the variable that names it, and whether it carried a login (which is not used).
+    Proxy { variable: &'static str, proxy: Proxy, login: bool },
+    /// A variable whose value cannot be used, and why.
+    Unusable { variable: &'static str, why: String },
+}
+
+impl ProxyVariables {
+    /// The names that are looked at, in order.
+    pub const NAMES: &[&str] = &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    /// The names of the exemptions, in order.
+    pub const EXEMPTIONS: &[&str] = &["no_proxy", "NO_PROXY"];
+
+    /// Keeps what concerns proxies of an environment.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let ours = |name: &str| Self::NAMES.contains(&name) || Self::EXEMPTIONS.contains(&name);
+        Self(
+            variables.into_iter().filter(|(name, value)| ours(name) && !value.is_empty()).collect(),
+        )
+    }
+
+    fn first(&self, names: &'static [&'static str]) -> Option<(&'static str, &str)> {
+        names.iter().find_map(|name| self.0.get(*name).map(|value| (*name, value.as_str())))
+    }
+
+    pub(super) fn named(&self) -> Named {
+        match self.first(Self::NAMES) {
+            None => Named::Nothing,
+            Some((variable, value)) => match parse_proxy(value) {
+                Ok((proxy, login)) => Named::Proxy { variable, proxy, login },
+                Err(why) => Named::Unusable { variable, why },
+            },
+        }
+    }
+
+    /// The variable that takes this host around the proxy: an exact name, a suffix (`.example.org`
+    /// or `example.org`), a name with its port, or `*`.
+    pub(super) fn exempts(&self, host: &Host<String>, port: u16) -> Option<&'static str> {
+        let (variable, value) = self.first(Self::EXEMPTIONS)?;
+        let name = host.to_string().trim_matches(['[', ']']).to_ascii_lowercase();
+        let matches = |entry: &str| {
+            let entry = entry.trim().to_ascii_lowercase();
+            let (entry, wanted) = match entry.rsplit_once(':') {
+                Some((start, digits)) if !start.contains(':') => {
+                    (start.to_owned(), digits.parse().ok())
+                }
+                _ => (entry, None),
+            };
+            let bare = entry.trim_start_matches('.');
+            wanted.is_none_or(|wanted: u16| wanted == port)
+                && !bare.is_empty()
+                && (bare == "*" || name == bare || name.ends_with(&format!(".{bare}")))
+        };
+        value.split([',', ' ']).any(matches).then_some(variable)
+    }
+}
+
+/// Reads a proxy's URL; without a scheme it is HTTP, as curl has it. Says whether it held a login.
+pub(super) fn parse_proxy(text: &str) -> Result<(Proxy, bool), String> {
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&whole).map_err(|error| format!("it is no URL: {error}"))?;
+    if url.scheme() != "http" {
+        return Err(format!(
+            "this version goes through http:// proxies only, not {}://",
+            url.scheme()
+        ));
+    }
+    let host = url.host().ok_or_else(|| "it has no host".to_owned())?.to_owned();
+    let login = !url.username().is_empty() || url.password().is_some();
+    // The URL standard drops a scheme's own port, so that "http://proxy" and "http://proxy:80" are one.
+    Ok((Proxy { host, port: url.port_or_known_default().unwrap_or(80) }, login))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(no_proxy: &str, host: &str, exempt: bool) {
+        let variables = ProxyVariables::new([("no_proxy".to_owned(), no_proxy.to_owned())]);
+        let host = Host::parse(host).unwrap();
+        assert_eq!(variables.exempts(&host, 443).is_some(), exempt, "{no_proxy} for {host}");
+    }
+
+    #[test]
+    fn exemptions_match_names_suffixes_ports_and_the_star() {
+        check("api.example.org", "api.example.org", true);
+        check("example.org", "api.example.org", true);
+        check(".example.org", "api.example.org", true);
+        check("example.org", "badexample.org", false);
+        check("localhost, example.org", "api.example.org", true);
+        check("localhost example.org", "api.example.org", true);
+        check("example.org:443", "api.example.org", true);
+        check("example.org:8443", "api.example.org", false);
+        check("*", "api.example.org", true);
+        check("API.EXAMPLE.ORG", "api.example.org", true);
+        check("10.0.0.1", "10.0.0.1", true);
+        check("::1", "[::1]", true);
+        check(",", "api.example.org", false);
+    }
+
+    #[test]
+    fn the_first_variable_that_is_not_empty_counts() {
+        let named = |pairs: &[(&str, &str)]| {
+            ProxyVariables::new(pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())))
+                .named()
+        };
+        let proxy = |variable, port| Named::Proxy {
+            variable,
+            proxy: Proxy { host: Host::Domain("p".into()), port },
+            login: false,
+        };
+        assert_eq!(named(&[]), Named::Nothing);
+        assert_eq!(
+            named(&[("https_proxy", ""), ("HTTPS_PROXY", "http://p:1")]),
+            proxy("HTTPS_PROXY", 1)
+        );
+        assert_eq!(named(&[("ALL_PROXY", "p:2"), ("https_proxy", "p")]), proxy("https_proxy", 80));
+        assert!(matches!(named(&[("all_proxy", "socks5://p:1")]), Named::Unusable { .. }));
+        assert!(matches!(
+            named(&[("all_proxy", "http://u:p@p:1")]),
+            Named::Proxy { login: true, .. }
+        ));
+    }
+}

@@ -1,0 +1,250 @@
+//! A configuration as meant: routes, targets, controls, limits, with nothing optional left undecided.
+//!
+//! Past this point nobody checks a setting again. No I/O: what a configuration names (files,
+//! variables, the host's roots) is read by the daemon and handed over as `Given`.
+
+mod ad_hoc;
+mod build;
+mod environment;
+mod print;
+mod schedule;
+mod trip;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use crate::config::SecretSource;
+use crate::observation::{Control, Expect, Needs};
+use crate::provider::Provider;
+
+pub use ad_hoc::ad_hoc;
+pub use build::{build, named_files, named_variables};
+pub use environment::ProxyVariables;
+pub use schedule::Schedule;
+pub use trip::{Depth, Families, Hop, RequestPlan, TlsPlan, TripPlan};
+
+/// All that runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// A name for this place.
+    pub site: Option<String>,
+    /// Where the daemon listens.
+    pub listen: SocketAddr,
+    /// Host names that are answered beside this host's own.
+    pub hosts: Vec<String>,
+    /// How lines are logged.
+    pub log: Log,
+    /// Whose series the phase histogram has.
+    pub phase_histogram: Histogram,
+    /// Whether each address has a series.
+    pub address_series: bool,
+    /// Targets that are checked at the same time.
+    pub concurrency: usize,
+    /// The controls that may be run.
+    pub allowed: Vec<Control>,
+    /// How long findings stand while a symptom stays the same.
+    pub again: Duration,
+    /// Whose roots count.
+    pub trust: Trust,
+    /// The servers to ask; none: the host's own configuration.
+    pub resolvers: Option<Vec<SocketAddr>>,
+    /// Resolvers to compare with.
+    pub independent: Vec<SocketAddr>,
+    /// Hosts to compare with.
+    pub controls: Vec<Endpoint>,
+    /// How often controls are measured without a failure.
+    pub control_interval: Duration,
+    /// The ways out, `direct` first.
+    pub routes: Vec<Route>,
+    /// What is checked.
+    pub targets: Vec<Target>,
+}
+
+/// How lines are logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The form.
+    pub format: LogFormat,
+    /// As in `RUST_LOG`.
+    pub filter: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Journald under systemd, else text.
+    Auto,
+    /// Lines on standard error.
+    Text,
+    /// Fields in the journal.
+    Journald,
+}
+
+/// Whose series the phase histogram has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Histogram {
+    /// A target on a route.
+    Check,
+    /// A target, all routes together.
+    Target,
+    /// Nobody.
+    Off,
+}
+
+/// The roots of the three judgements, DER.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The host's store; none where it is switched off.
+    pub system: Option<Vec<Vec<u8>>>,
+    /// The organisation's files.
+    pub organisation: Vec<Vec<u8>>,
+    /// The public CAs; none: the bundled set.
+    pub public: Option<Vec<Vec<u8>>>,
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("system", &self.system.as_ref().map(Vec::len))
+            .field("organisation", &self.organisation.len())
+            .field("public", &self.public.as_ref().map(Vec::len))
+            .finish()
+    }
+}
+
+/// A URL taken apart: where it leads and what is asked for there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The URL as configured.
+    pub url: Url,
+    /// Its host.
+    pub host: Host<String>,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// Takes a URL apart; none without a host or with another scheme than http and https.
+    pub fn of(url: &Url) -> Option<Self> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        let host = url.host()?.to_owned();
+        Some(Self { url: url.clone(), host, port: url.port_or_known_default()? })
+    }
+
+    /// Whether it speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+}
+
+/// A way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// The proxy; none: direct.
+    pub proxy: Option<Proxy>,
+    /// A label for the way out.
+    pub egress: Option<String>,
+}
+
+/// An HTTP proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its host.
+    pub host: Host<String>,
+    /// Its port.
+    pub port: u16,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// An API that is depended on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// The API that is spoken.
+    pub provider: Provider,
+    /// What is asked for.
+    pub endpoint: Endpoint,
+    /// Where its key is.
+    pub key: Option<SecretSource>,
+    /// The ways to it.
+    pub routes: Vec<TargetRoute>,
+    /// How its routes are weighed.
+    pub needs: Needs,
+    /// Between two checks.
+    pub interval: Duration,
+    /// One trip.
+    pub timeout: Duration,
+    /// Whether every address is tried.
+    pub all_addresses: bool,
+    /// What counts as slow.
+    pub budget: Budget,
+    /// Labels to join on.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Target {
+    /// The longest a check with all its controls may take: the walk and three rounds of experiments,
+    /// side by side in each, have a trip's time at most.
+    pub fn bound(&self) -> Duration {
+        self.timeout * 4
+    }
+}
+
+/// A route of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetRoute {
+    /// The route.
+    pub route: Route,
+    /// What is expected of it.
+    pub expect: Expect,
+}
+
+/// What counts as slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The look-up.
+    pub dns: Duration,
+    /// CONNECT.
+    pub proxy: Duration,
+    /// Request to first byte.
+    pub first_byte: Duration,
+}
+
+/// What the daemon read for the plan.
+#[derive(Clone)]
+pub struct Given {
+    /// The variables that the configuration names.
+    pub variables: BTreeMap<String, String>,
+    /// The environment's proxy settings.
+    pub proxies: ProxyVariables,
+    /// The files that it names, or why they cannot be read.
+    pub files: BTreeMap<PathBuf, Result<Vec<u8>, String>>,
+    /// The roots of the host's store, DER, or why there are none.
+    pub system_roots: Result<Vec<Vec<u8>>, String>,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Given").field("files", &self.files.keys()).finish_non_exhaustive()
+    }
+}
+
+/// Whether an address may be a destination at all.
+pub fn is_destination(address: IpAddr) -> bool {
+    !address.is_unspecified() && !address.is_multicast()
+}

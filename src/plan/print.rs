@@ -1,0 +1,99 @@
+//! A plan for people: what would run, where it would go, how often, and what else may be sent.
+
+use std::fmt;
+
+use super::{Plan, Target};
+use crate::observation::{Control, Needs};
+
+/// Series that every check has: status, network, verdict, times, counters. Rough, and said so.
+const SERIES_A_CHECK: usize = 37;
+/// Six phases, eleven buckets, a sum and a count.
+const SERIES_A_HISTOGRAM: usize = 78;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let site = self.site.as_deref().unwrap_or("(no site)");
+        writeln!(f, "site {site}, listening on {}", self.listen)?;
+        let names = |list: &[std::net::SocketAddr]| {
+            list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let servers = self.resolvers.as_deref().map_or_else(|| "this host's own".to_owned(), names);
+        writeln!(f, "resolvers: {servers}")?;
+        if !self.independent.is_empty() {
+            writeln!(f, "resolvers to compare with: {}", names(&self.independent))?;
+        }
+        writeln!(f, "routes:")?;
+        for route in &self.routes {
+            match &route.proxy {
+                Some(proxy) => writeln!(f, "  {}: HTTP CONNECT through {proxy}", route.name)?,
+                None => writeln!(f, "  {}: no proxy", route.name)?,
+            }
+        }
+        writeln!(f, "targets:")?;
+        for target in &self.targets {
+            self.target(f, target)?;
+        }
+        writeln!(
+            f,
+            "controls, each route every {}:",
+            humantime::format_duration(self.control_interval)
+        )?;
+        for control in &self.controls {
+            writeln!(
+                f,
+                "  GET {} ({}:{}), no credentials",
+                control.url, control.host, control.port
+            )?;
+        }
+        let allowed: Vec<&str> = self.allowed.iter().map(|control| control.label()).collect();
+        writeln!(
+            f,
+            "experiments when something fails, at most 12 a check: {}",
+            allowed.join(", ")
+        )?;
+        let checks: usize = self.targets.iter().map(|target| target.routes.len()).sum();
+        writeln!(f, "series: about {} for {checks} checks", self.series(checks))
+    }
+}
+
+impl Plan {
+    fn target(&self, f: &mut fmt::Formatter<'_>, target: &Target) -> fmt::Result {
+        let Target { name, provider, endpoint, .. } = target;
+        let every = humantime::format_duration(target.interval);
+        writeln!(
+            f,
+            "  {name} ({provider}): GET {} every {every}, timeout {}",
+            endpoint.url,
+            humantime::format_duration(target.timeout)
+        )?;
+        let needs = match &target.needs {
+            Needs::Any => "any of",
+            Needs::All => "all of",
+            Needs::Route(route) => route.as_str(),
+        };
+        let routes: Vec<String> = target
+            .routes
+            .iter()
+            .map(|route| format!("{} ({})", route.route.name, route.expect.label()))
+            .collect();
+        writeln!(f, "    needs {needs}: {}", routes.join(", "))?;
+        writeln!(f, "    sends: TCP {}, server name {}", endpoint.port, endpoint.host)?;
+        let other = self.controls.first().filter(|_| self.allowed.contains(&Control::OtherName));
+        if let Some(control) = other {
+            writeln!(f, "    may send: server name {} to the same addresses", control.host)?;
+        }
+        match &target.key {
+            Some(source) => writeln!(f, "    key: {source}"),
+            None => writeln!(f, "    key: none, the answer without one proves the way"),
+        }
+    }
+
+    fn series(&self, checks: usize) -> usize {
+        let histogram = match self.phase_histogram {
+            super::Histogram::Check => checks,
+            super::Histogram::Target => self.targets.len(),
+            super::Histogram::Off => 0,
+        };
+        checks * SERIES_A_CHECK + histogram * SERIES_A_HISTOGRAM + self.targets.len() * 6 + 30
+    }
+}

@@ -1,0 +1,203 @@
+//! One trip as it is to be made, and the same trip with one thing changed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use url::Host;
+
+use super::{Endpoint, Plan, Route, Target};
+use crate::config::Secret;
+use crate::observation::{Change, NotRun};
+
+/// A trip, ready to be walked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TripPlan {
+    /// Where it goes first: the proxy, or the target itself.
+    pub hop: Hop,
+    /// `host:port` for CONNECT, where the first hop is a proxy.
+    pub tunnel: Option<String>,
+    /// The servers to ask for the first hop's name; none: the configured ones.
+    pub resolvers: Option<Vec<SocketAddr>>,
+    /// Which addresses are tried.
+    pub families: Families,
+    /// Where it ends.
+    pub depth: Depth,
+    /// The handshake; none for plain HTTP.
+    pub tls: Option<TlsPlan>,
+    /// The request.
+    pub request: RequestPlan,
+    /// All layers together.
+    pub timeout: Duration,
+    /// How long the second family's answer is waited for once the first has come.
+    pub patience: Duration,
+}
+
+/// The first hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// Its host.
+    pub host: Host<String>,
+    /// Its port.
+    pub port: u16,
+    /// An address that is used instead of a look-up.
+    pub address: Option<IpAddr>,
+}
+
+/// Which addresses are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// Every one.
+    All,
+    /// The first only.
+    First,
+    /// Those that `First` leaves out, of the other family.
+    Second,
+}
+
+/// Where a trip ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// After the look-up.
+    Lookup,
+    /// After the handshake.
+    Handshake,
+    /// After the answer.
+    Request,
+}
+
+/// The handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsPlan {
+    /// The name in the handshake, and the one that the certificate is judged for.
+    pub name: Host<String>,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
+}
+
+/// The request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPlan {
+    /// `host` or `host:port`.
+    pub authority: String,
+    /// The path with its query.
+    pub path: String,
+    /// Headers beside those that every request has.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The header that carries the key, and the key.
+    pub key: Option<(&'static str, &'static str, Secret)>,
+    /// Whether the answer can only be understood whole.
+    pub whole_body: bool,
+}
+
+/// How long a control may take at most, so that a full set stays within a check's bound.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Plan {
+    /// The ordinary trip of a target along one of its routes.
+    pub fn trip(&self, target: &Target, route: &Route, key: Option<&Secret>) -> TripPlan {
+        let facts = target.provider.facts();
+        let mut trip = trip_to(&target.endpoint, route, target.timeout);
+        trip.patience = target.budget.dns * 2;
+        trip.families = if target.all_addresses { Families::All } else { Families::First };
+        trip.request.headers = facts.headers.to_vec();
+        trip.request.whole_body = facts.whole_body;
+        trip.request.key = facts
+            .key
+            .zip(key)
+            .filter(|_| target.endpoint.is_tls())
+            .map(|(header, key)| (header.name, header.prefix, key.clone()));
+        trip
+    }
+
+    /// The trip to a control host along a route: no credentials, ever.
+    pub fn control_trip(&self, index: usize, route: &Route) -> Result<TripPlan, NotRun> {
+        let endpoint = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
+        Ok(TripPlan { families: Families::First, ..trip_to(endpoint, route, CONTROL_TIMEOUT) })
+    }
+
+    /// The trip with one thing changed.
+    pub fn vary(
+        &self,
+        (target, route): (&Target, &Route),
+        base: &TripPlan,
+        change: Change,
+    ) -> Result<TripPlan, NotRun> {
+        if !self.allowed.contains(&change.control()) {
+            return Err(NotRun::NotAllowed);
+        }
+        let control = |index: usize| self.controls.get(index).ok_or(NotRun::NotConfigured);
+        let mut trip = base.clone();
+        match change {
+            Change::Repeat => return Ok(trip),
+            Change::ControlHost(index) => return self.control_trip(index, route),
+            Change::ControlName(index) => {
+                // On a proxy route the local resolver is asked for the proxy's name only.
+                trip.hop = Hop { host: control(index)?.host.clone(), port: 443, address: None };
+                trip.depth = Depth::Lookup;
+            }
+            Change::OtherName(address) => {
+                let tls = trip.tls.as_mut().ok_or(NotRun::NotApplicable)?;
+                tls.name = control(0)?.host.clone();
+                trip.hop.address = Some(address.ip());
+                trip.depth = Depth::Handshake;
+            }
+            Change::OtherResolver => {
+                if self.independent.is_empty() {
+                    return Err(NotRun::NotConfigured);
+                }
+                if !matches!(trip.hop.host, Host::Domain(_)) {
+                    return Err(NotRun::NotApplicable);
+                }
+                trip.resolvers = Some(self.independent.clone());
+                trip.depth = Depth::Handshake;
+            }
+            Change::OtherFamily => {
+                if target.all_addresses {
+                    return Err(NotRun::NotApplicable);
+                }
+                trip.families = Families::Second;
+                trip.depth = Depth::Handshake;
+            }
+            Change::Http1 => trip.tls.as_mut().ok_or(NotRun::NotApplicable)?.http2 = false,
+            Change::NoKey => {
+                if trip.request.key.is_none() {
+                    return Err(NotRun::NotApplicable);
+                }
+            }
+        }
+        trip.request.key = None;
+        trip.timeout = trip.timeout.min(CONTROL_TIMEOUT);
+        Ok(trip)
+    }
+}
+
+fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
+    let (host, port) = (endpoint.host.clone(), endpoint.port);
+    let url = &endpoint.url;
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let hop = match &route.proxy {
+        Some(proxy) => Hop { host: proxy.host.clone(), port: proxy.port, address: None },
+        None => Hop { host: host.clone(), port, address: None },
+    };
+    TripPlan {
+        hop,
+        tunnel: route.proxy.is_some().then(|| format!("{host}:{port}")),
+        resolvers: None,
+        families: Families::All,
+        depth: Depth::Request,
+        tls: endpoint.is_tls().then(|| TlsPlan { name: host.clone(), http2: true }),
+        request: RequestPlan {
+            // RFC 9110 4.2.3: the scheme's own port is left out.
+            authority: url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}")),
+            path,
+            headers: Vec::new(),
+            key: None,
+            whole_body: false,
+        },
+        timeout,
+        patience: Duration::from_secs(1),
+    }
+}

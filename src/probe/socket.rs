@@ -1,0 +1,181 @@
+//! What the kernel knows of a connection: `TCP_INFO`, `IP_RECVERR` and the error queue.
+//!
+//! One of the two places with `unsafe`: no crate offers these socket options. The layouts are the
+//! kernel's (`include/uapi/linux/tcp.h`, `include/uapi/linux/errqueue.h`), read by offset, so that an
+//! older kernel's shorter answer leaves zeroes behind. Every buffer is owned here and bounded.
+#![expect(
+    unsafe_code,
+    reason = "getsockopt(TCP_INFO) and recvmsg(MSG_ERRQUEUE) have no safe wrapper"
+)]
+
+use std::mem::size_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd as _, RawFd};
+
+use socket2::Socket as RawSocket;
+
+use crate::observation::{Icmp, Socket};
+
+/// Asks for ICMP errors with their sender, also after the connection is made.
+pub(super) fn want_icmp(socket: &RawSocket, v6: bool) {
+    let (level, name) =
+        if v6 { (libc::SOL_IPV6, libc::IPV6_RECVERR) } else { (libc::SOL_IP, libc::IP_RECVERR) };
+    let on: libc::c_int = 1;
+    // SAFETY: the pointer and the length describe `on`, which outlives the call. A refusal leaves
+    // the socket as it was, with less to read later.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const on).cast(),
+            libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4),
+        );
+    }
+}
+
+/// Reads `TCP_INFO`; none where the kernel refuses.
+pub(super) fn counters(fd: RawFd) -> Option<Socket> {
+    let mut info = [0_u8; 256];
+    let mut length = libc::socklen_t::try_from(info.len()).ok()?;
+    // SAFETY: the kernel writes at most `length` bytes into `info` and says how many.
+    let answer = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if answer != 0 {
+        return None;
+    }
+    let u32_at = |at: usize| {
+        info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
+    };
+    let u64_at = |at: usize| {
+        info.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes)
+    };
+    Some(Socket {
+        state: info.first().copied().unwrap_or_default(),
+        snd_mss: u32_at(16),
+        unacked: u32_at(24),
+        pmtu: u32_at(60),
+        rtt_us: u32_at(68),
+        total_retrans: u32_at(100),
+        // The kernel counts the SYN.
+        bytes_acked: u64_at(120).saturating_sub(1),
+        bytes_received: u64_at(128),
+        segs_in: u32_at(140),
+        rcv_ooopack: u32_at(224),
+    })
+}
+
+/// Takes the newest ICMP error off the error queue.
+pub(super) fn icmp_error(fd: RawFd) -> Option<Icmp> {
+    let mut newest = None;
+    // The queue is as long as the peer made it: a bound keeps a flood from holding us.
+    for _ in 0..16 {
+        match next_error(fd) {
+            Queued::Icmp(error) => newest = Some(error),
+            Queued::Other => {}
+            Queued::Nothing => break,
+        }
+    }
+    newest
+}
+
+/// One message of the queue.
+enum Queued {
+    Icmp(Icmp),
+    Other,
+    Nothing,
+}
+
+fn next_error(fd: RawFd) -> Queued {
+    let mut control = [0_u64; 64];
+    let mut data = [0_u8; 64];
+    let mut part = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() };
+    // SAFETY: `msghdr` is plain data for which zero is valid; the pointers set below outlive the call.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    // SAFETY: the header describes buffers that are alive, and MSG_DONTWAIT never blocks.
+    let read =
+        unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) };
+    if read < 0 {
+        return Queued::Nothing;
+    }
+    // SAFETY: the kernel filled the control buffer and its length; the macros stay inside of it.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    let mut found = None;
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give a complete header or null.
+        let (level, kind, length) =
+            unsafe { ((*header).cmsg_level, (*header).cmsg_type, (*header).cmsg_len) };
+        let is_error = (level == libc::SOL_IP && kind == libc::IP_RECVERR)
+            || (level == libc::SOL_IPV6 && kind == libc::IPV6_RECVERR);
+        if is_error {
+            // SAFETY: the data of this header begins there, inside of `control`.
+            let start = unsafe { libc::CMSG_DATA(header) };
+            let offset = (start as usize).saturating_sub(header as usize);
+            let bytes = length.saturating_sub(offset).min(64);
+            // SAFETY: `bytes` is what the header says its data is, cut to what we read.
+            let payload = unsafe { std::slice::from_raw_parts(start.cast_const(), bytes) };
+            found = parse_error(payload).or(found);
+        }
+        // SAFETY: as above.
+        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+    }
+    found.map_or(Queued::Other, Queued::Icmp)
+}
+
+/// `struct sock_extended_err` (errno, origin, type, code, pad, info, data: 16 bytes), then the
+/// offender's address (`SO_EE_OFFENDER`). Origins: 2 ICMP, 3 ICMPv6.
+fn parse_error(payload: &[u8]) -> Option<Icmp> {
+    let origin = *payload.get(4)?;
+    let (kind, code) = (*payload.get(5)?, *payload.get(6)?);
+    let offender = match origin {
+        2 => {
+            let octets: [u8; 4] = payload.get(20..24)?.try_into().ok()?;
+            IpAddr::V4(Ipv4Addr::from(octets))
+        }
+        3 => {
+            let octets: [u8; 16] = payload.get(24..40)?.try_into().ok()?;
+            IpAddr::V6(Ipv6Addr::from(octets))
+        }
+        _ => return None,
+    };
+    Some(Icmp { kind, code, offender, own: is_own(offender) })
+}
+
+/// Whether an address is one of this host's: only then a socket can be bound to it.
+fn is_own(address: IpAddr) -> bool {
+    std::net::UdpSocket::bind((address, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_icmp_error_is_read_with_its_sender() {
+        let mut payload = vec![111, 0, 0, 0, 2, 3, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0];
+        payload.extend([192, 0, 2, 1]);
+        let error = parse_error(&payload).unwrap();
+        assert_eq!((error.kind, error.code, error.own), (3, 13, false));
+        assert_eq!(error.offender, "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert!(error.is_prohibition());
+    }
+
+    #[test]
+    fn a_short_message_is_no_error() {
+        for length in 0..24 {
+            let payload = [2_u8; 24];
+            assert_eq!(parse_error(&payload[..length]), None, "{length} bytes");
+        }
+    }
+}

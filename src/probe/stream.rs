@@ -1,0 +1,146 @@
+//! A stream that counts: bytes both ways, the first ones received, and a limit that hostile peers meet.
+//!
+//! It stands under TLS (what came over the wire) and over it (what HTTP saw), because a library's
+//! error alone does not tell "closed without a byte" from "closed half-way".
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes kept from the beginning, as evidence.
+const KEPT: usize = 64;
+
+/// What passed through a stream; shared with whoever judges afterwards.
+#[derive(Debug)]
+pub(super) struct Counts {
+    sent: AtomicU64,
+    received: AtomicU64,
+    limit: AtomicU64,
+    first: Mutex<Vec<u8>>,
+}
+
+impl Counts {
+    /// A count that refuses to read on beyond `limit` bytes.
+    pub(super) fn with_limit(limit: u64) -> Arc<Self> {
+        Arc::new(Self {
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            limit: AtomicU64::new(limit),
+            first: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Whether the peer sent more than the limit.
+    pub(super) fn is_over(&self) -> bool {
+        self.received() >= self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Allows so many more bytes from here on.
+    pub(super) fn allow_more(&self, bytes: u64) {
+        self.limit.store(self.received().saturating_add(bytes), Ordering::Relaxed);
+    }
+
+    /// A new layer begins: its first bytes are kept, and so many are allowed.
+    pub(super) fn begin_stage(&self, bytes: u64) {
+        self.allow_more(bytes);
+        if let Ok(mut first) = self.first.lock() {
+            first.clear();
+        }
+    }
+
+    /// The first bytes received in this stage.
+    pub(super) fn first(&self) -> Vec<u8> {
+        self.first.lock().map(|first| first.clone()).unwrap_or_default()
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if let Ok(mut first) = self.first.lock() {
+            let room = KEPT.saturating_sub(first.len());
+            first.extend(bytes.iter().take(room));
+        }
+    }
+}
+
+/// The stream.
+#[derive(Debug)]
+pub(super) struct Counted<S> {
+    inner: S,
+    counts: Arc<Counts>,
+    /// Bytes that were read too early and come first.
+    before: Vec<u8>,
+}
+
+impl<S> Counted<S> {
+    pub(super) fn new(inner: S, counts: Arc<Counts>) -> Self {
+        Self { inner, counts, before: Vec::new() }
+    }
+
+    /// Puts bytes back that belong to whoever reads next.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.before.extend_from_slice(bytes);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.before.is_empty() {
+            let count = this.before.len().min(buffer.remaining());
+            let rest = this.before.split_off(count);
+            buffer.put_slice(&std::mem::replace(&mut this.before, rest));
+            return Poll::Ready(Ok(()));
+        }
+        if this.counts.is_over() {
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
+        let filled = buffer.filled().len();
+        let answer = Pin::new(&mut this.inner).poll_read(context, buffer);
+        if let Some(new) = buffer.filled().get(filled..)
+            && !new.is_empty()
+        {
+            this.counts.note(new);
+        }
+        answer
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let answer = Pin::new(&mut this.inner).poll_write(context, bytes);
+        if let Poll::Ready(Ok(count)) = answer {
+            this.counts.sent.fetch_add(count as u64, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,223 @@
+//! Three judgements of a chain: by the public roots, by the host's store, by the organisation's files.
+//!
+//! A judgement is kept by the hash of the chain and the name, until one of the chain's dates is
+//! passed; a new set of roots is a new judge. What cannot be kept, the handshake's own signature, is
+//! checked by the recorder each time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, Error, RootCertStore};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::observation::{Certificate, Chain, ChainVerdict};
+use crate::plan::Trust;
+
+/// Chains kept at most; a peer that makes a new one for each connection evicts, and no more.
+const KEPT: usize = 512;
+/// Certificates of a chain that are looked at, and names of each.
+const SHOWN: usize = 10;
+
+/// SHA-256 over the chain and the name.
+type Fingerprint = [u8; 32];
+
+/// The three sets of roots.
+#[derive(Debug)]
+pub(super) struct Judge {
+    public: RootCertStore,
+    system: RootCertStore,
+    organisation: RootCertStore,
+    algorithms: WebPkiSupportedAlgorithms,
+    kept: Mutex<HashMap<Fingerprint, (UnixTime, Arc<Chain>)>>,
+}
+
+impl Judge {
+    pub(super) fn new(trust: &Trust, algorithms: WebPkiSupportedAlgorithms) -> Self {
+        let store = |roots: &[Vec<u8>]| {
+            let mut store = RootCertStore::empty();
+            // A store may hold certificates that webpki does not take; the others count.
+            store.add_parsable_certificates(
+                roots.iter().map(|der| CertificateDer::from(der.as_slice())),
+            );
+            store
+        };
+        let public = match &trust.public {
+            Some(roots) => store(roots),
+            None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        };
+        Self {
+            public,
+            system: store(trust.system.as_deref().unwrap_or_default()),
+            organisation: store(&trust.organisation),
+            algorithms,
+            kept: Mutex::new(HashMap::new()),
+        }
+    }
+
+    pub(super) fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
+        &self.algorithms
+    }
+
+    /// What the three sets say of a chain for a name.
+    pub(super) fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Arc<Chain> {
+        let hash = fingerprint(leaf, intermediates, name);
+        if let Ok(kept) = self.kept.lock()
+            && let Some((until, chain)) = kept.get(&hash)
+            && now.as_secs() < until.as_secs()
+        {
+            return Arc::clone(chain);
+        }
+        let shown = || std::iter::once(leaf).chain(intermediates).take(SHOWN);
+        let certificates: Vec<Certificate> = shown().filter_map(|der| describe(der)).collect();
+        let judge = |roots: &RootCertStore| match ParsedCertificate::try_from(leaf) {
+            _ if roots.is_empty() => ChainVerdict::NotAsked,
+            Ok(parsed) => self.by(roots, (&parsed, intermediates, &certificates), name, now),
+            Err(_) => ChainVerdict::Other,
+        };
+        let chain = Arc::new(Chain {
+            public: judge(&self.public),
+            system: judge(&self.system),
+            organisation: judge(&self.organisation),
+            certificates,
+        });
+        let until = next_date(&chain, now);
+        if let Ok(mut kept) = self.kept.lock() {
+            if kept.len() >= KEPT {
+                kept.clear();
+            }
+            kept.insert(hash, (until, Arc::clone(&chain)));
+        }
+        chain
+    }
+
+    fn by(
+        &self,
+        roots: &RootCertStore,
+        (leaf, intermediates, shown): (
+            &ParsedCertificate<'_>,
+            &[CertificateDer<'_>],
+            &[Certificate],
+        ),
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> ChainVerdict {
+        let verify = |at| {
+            verify_server_cert_signed_by_trust_anchor(
+                leaf,
+                roots,
+                intermediates,
+                at,
+                self.algorithms.all,
+            )
+        };
+        let dates = |error: &Error| match error {
+            Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Some(ChainVerdict::Expired),
+            Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            ) => Some(ChainVerdict::NotYetValid),
+            _ => None,
+        };
+        let named = || match verify_server_name(leaf, name) {
+            Ok(()) => ChainVerdict::Verified,
+            Err(_) => ChainVerdict::WrongName,
+        };
+        match verify(now) {
+            Ok(()) => named(),
+            // Wrong dates hide everything behind them: ask again at a time when all were valid.
+            Err(error) => match (dates(&error), shared_validity(shown).map(verify)) {
+                (Some(dated), Some(Ok(()))) => dated,
+                (Some(_), Some(Err(behind))) => of_error(&behind),
+                (Some(dated), None) => dated,
+                (None, _) => of_error(&error),
+            },
+        }
+    }
+}
+
+fn of_error(error: &Error) -> ChainVerdict {
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => ChainVerdict::UnknownIssuer,
+        _ => ChainVerdict::Other,
+    }
+}
+
+fn fingerprint(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+) -> Fingerprint {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in std::iter::once(leaf).chain(intermediates) {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    context.update(name.to_str().as_bytes());
+    context.finish().as_ref().try_into().unwrap_or_default()
+}
+
+/// The middle of the time when all certificates were valid.
+fn shared_validity(shown: &[Certificate]) -> Option<UnixTime> {
+    let begin = shown.iter().map(|certificate| certificate.not_before.as_second()).max()?;
+    let end = shown.iter().map(|certificate| certificate.not_after.as_second()).min()?;
+    let middle = begin.checked_add(end.checked_sub(begin).filter(|length| *length > 0)? / 2)?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(middle).ok()?)))
+}
+
+/// Until when a judgement stands: the next date of the chain that is still to come.
+fn next_date(chain: &Chain, now: UnixTime) -> UnixTime {
+    let next = chain
+        .certificates
+        .iter()
+        .flat_map(|certificate| [certificate.not_before, certificate.not_after])
+        .filter_map(|date| u64::try_from(date.as_second()).ok())
+        .filter(|date| *date > now.as_secs())
+        .min()
+        .unwrap_or(u64::MAX);
+    UnixTime::since_unix_epoch(Duration::from_secs(next))
+}
+
+/// A certificate for people; none where it cannot be parsed at all.
+fn describe(der: &CertificateDer<'_>) -> Option<Certificate> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let date = |time: x509_parser::time::ASN1Time| {
+        Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
+    };
+    let names = certificate.subject_alternative_name().ok().flatten().map(|extension| {
+        let names = extension.value.general_names.iter().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => octets_to_address(octets),
+            _ => None,
+        });
+        names.take(SHOWN).collect()
+    });
+    Some(Certificate {
+        subject: certificate.subject().to_string(),
+        issuer: certificate.issuer().to_string(),
+        names: names.unwrap_or_default(),
+        not_before: date(certificate.validity().not_before),
+        not_after: date(certificate.validity().not_after),
+        self_signed: certificate.subject().as_raw() == certificate.issuer().as_raw(),
+    })
+}
+
+fn octets_to_address(octets: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(octets).map(std::net::IpAddr::from);
+    let v6 = <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from);
+    v4.or(v6).ok().map(|address| address.to_string())
+}

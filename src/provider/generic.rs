@@ -1,0 +1,46 @@
+//! Any URL: nothing is known of it but what HTTP itself says.
+
+use super::{Facts, KeyHeader, Reading, is_cloudflare};
+use crate::cause::Cause;
+use crate::observation::Response;
+
+pub(super) const FACTS: Facts = Facts {
+    id: "generic",
+    hosts: &[],
+    url: None,
+    key: Some(KeyHeader { name: "authorization", prefix: "Bearer " }),
+    headers: &[],
+    ranges: &[],
+    whole_body: false,
+    read,
+    cause,
+};
+
+fn read(response: &Response) -> Reading {
+    let request_id = ["x-request-id", "request-id", "cf-ray"]
+        .iter()
+        .find_map(|name| response.header(name))
+        .map(str::to_owned);
+    Reading {
+        edge_mark: is_cloudflare(response),
+        shape: (200..300).contains(&response.status),
+        request_id,
+        ..Reading::default()
+    }
+}
+
+/// RFC 9110 15: what a status says of the request, where the API's own words are not known.
+fn cause(response: &Response, _reading: &Reading) -> Option<Cause> {
+    match response.status {
+        401 if !response.keyed => Some(Cause::ApiKeyMissing),
+        401 => Some(Cause::ApiKeyInvalid),
+        402 => Some(Cause::ApiBilling),
+        403 => Some(Cause::ApiForbidden),
+        404 | 410 => Some(Cause::ApiNotFound),
+        413 => Some(Cause::ApiTooLarge),
+        429 => Some(Cause::ApiRateLimited),
+        400..=499 => Some(Cause::ApiBadRequest),
+        500..=599 => Some(Cause::ApiError),
+        _ => None,
+    }
+}

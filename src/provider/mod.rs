@@ -1,0 +1,113 @@
+//! What is known of each API: its hosts, its minimal request, the marks of its answers, its errors.
+//!
+//! A provider is one file of data and a few functions, registered in `Provider`. Nothing here
+//! decides who answered: it reads marks, `diagnosis::author` weighs them.
+
+mod anthropic;
+mod generic;
+
+use std::fmt;
+
+use crate::cause::Cause;
+use crate::observation::Response;
+
+/// What one file says of its API.
+#[derive(Debug)]
+pub struct Facts {
+    /// The name in the configuration.
+    pub id: &'static str,
+    /// The provider's own hosts.
+    pub hosts: &'static [&'static str],
+    /// The minimal request that costs nothing.
+    pub url: Option<&'static str>,
+    /// How a key is sent.
+    pub key: Option<KeyHeader>,
+    /// Headers that every request needs.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// The address ranges that it publishes.
+    pub ranges: &'static [&'static str],
+    /// Whether an answer can only be understood whole.
+    pub whole_body: bool,
+    /// Reads the marks of an answer.
+    pub read: fn(&Response) -> Reading,
+    /// What an error of the API means: the answer, and whether a key was sent with the request.
+    pub cause: fn(&Response, &Reading) -> Option<Cause>,
+}
+
+/// The header that carries a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHeader {
+    /// Its name.
+    pub name: &'static str,
+    /// What stands before the key.
+    pub prefix: &'static str,
+}
+
+/// The marks of one answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// It carries a mark that only the API's origin sets.
+    pub origin_mark: bool,
+    /// It carries a mark that the provider's edge sets.
+    pub edge_mark: bool,
+    /// It has the shape of this API's answers (generic: it is what was asked for).
+    pub shape: bool,
+    /// The error's type, as the API names it.
+    pub error_type: Option<String>,
+    /// The API's own words.
+    pub message: Option<String>,
+    /// The id that the provider's support asks for.
+    pub request_id: Option<String>,
+}
+
+/// The known APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// The Claude API.
+    Anthropic,
+    /// Any URL.
+    Generic,
+}
+
+impl Provider {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Anthropic, Self::Generic];
+
+    /// What is known of it.
+    pub fn facts(self) -> &'static Facts {
+        match self {
+            Self::Anthropic => &anthropic::FACTS,
+            Self::Generic => &generic::FACTS,
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|provider| provider.facts().id == id)
+    }
+
+    /// The one whose host this is.
+    pub fn of_host(host: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|provider| provider.owns(host))
+    }
+
+    /// Whether this is one of the provider's own hosts.
+    pub fn owns(self, host: &str) -> bool {
+        self.facts().hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.facts().id)
+    }
+}
+
+/// Cloudflare sets `cf-ray` on what passes it and `cf-mitigated` on its challenges
+/// (developers.cloudflare.com, "Cloudflare HTTP headers", "Detect a challenge page response").
+fn is_cloudflare(response: &Response) -> bool {
+    response.header("cf-ray").is_some()
+        || response.header("cf-mitigated").is_some()
+        || response.header("cf-error-type").is_some()
+        || response.header("server").is_some_and(|server| server.eq_ignore_ascii_case("cloudflare"))
+}

@@ -1,0 +1,20 @@
+//! Views of a snapshot: metrics, JSON, text, nagios. Pure renders, and one server that serves them.
+
+pub mod api;
+pub mod metrics;
+pub mod nagios;
+pub mod server;
+pub mod text;
+
+/// Bytes of a peer, safe to show on a terminal, in a log or a nagios line: cut, and everything
+/// outside of printable ASCII as `\xNN`.
+pub fn shown(text: &str) -> String {
+    let bytes: Vec<u8> = text.bytes().take(256).collect();
+    bytes
+        .iter()
+        .map(|byte| match byte {
+            b' '..=b'~' => char::from(*byte).to_string(),
+            _ => format!("\\x{byte:02x}"),
+        })
+        .collect()
+}

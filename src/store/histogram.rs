@@ -1,0 +1,79 @@
+//! The times of a phase, in fixed buckets.
+
+/// The phases of a trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Resolving the first hop's name.
+    Dns,
+    /// Connecting to it.
+    Connect,
+    /// CONNECT sent to answered.
+    Proxy,
+    /// The handshake.
+    Tls,
+    /// Request sent to the answer's head.
+    FirstByte,
+    /// The answer's body.
+    Body,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: &[Self] =
+        &[Self::Dns, Self::Connect, Self::Proxy, Self::Tls, Self::FirstByte, Self::Body];
+
+    /// The fixed name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
+            Self::FirstByte => "first_byte",
+            Self::Body => "body",
+        }
+    }
+}
+
+/// Upper bounds in seconds.
+pub const BUCKETS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Counts by bucket, and their sum.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    counts: [u64; BUCKETS.len()],
+    /// All observations.
+    pub count: u64,
+    /// Their sum in seconds.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// Adds one observation.
+    pub fn observe(&mut self, seconds: f64) {
+        let fits = BUCKETS.iter().zip(self.counts.iter_mut()).find(|(bound, _)| seconds <= **bound);
+        if let Some((_, count)) = fits {
+            *count += 1;
+        }
+        self.count += 1;
+        self.sum += seconds;
+    }
+
+    /// Adds another one's observations.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, theirs) in self.counts.iter_mut().zip(other.counts) {
+            *count += theirs;
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+    }
+
+    /// Upper bound and cumulative count of each bucket.
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
+        let mut total = 0;
+        BUCKETS.iter().zip(self.counts).map(move |(bound, count)| {
+            total += count;
+            (*bound, total)
+        })
+    }
+}

@@ -1,0 +1,377 @@
+//! State over time, with one owner: what each check found, since when, how often, how fast.
+//!
+//! It takes reports in and gives immutable snapshots out; every view is a render of one of them, so
+//! that no two can disagree. It does no I/O and reads no clock.
+
+mod histogram;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::cause::Status;
+use crate::diagnosis::{Author, Findings, NetworkState, Raw, RouteVerdict, Steady, TargetVerdict};
+use crate::observation::{Control, Ending, Expect, Trip};
+use crate::provider::Reading;
+
+pub use histogram::{BUCKETS, Histogram, Phase};
+
+/// One target on one route.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckId {
+    /// The target's name.
+    pub target: String,
+    /// The route's name.
+    pub route: String,
+}
+
+/// What the plan says of a target, as far as it is published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// Its name.
+    pub target: String,
+    /// The provider's name.
+    pub provider: String,
+    /// Labels to join on.
+    pub labels: BTreeMap<String, String>,
+    /// Seconds between two checks.
+    pub interval: f64,
+    /// Its routes, what is expected of each, the label of its way out.
+    pub routes: Vec<(String, Expect, Option<String>)>,
+}
+
+/// One route's ordinary trip.
+#[derive(Clone, Debug)]
+pub struct Walked {
+    /// The route's name.
+    pub route: String,
+    /// What happened.
+    pub trip: Trip,
+    /// What its answer says, and who wrote it.
+    pub answer: Option<(Reading, Author)>,
+}
+
+/// What one inquiry brought.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The target.
+    pub target: String,
+    /// The ordinary trip of each route.
+    pub trips: Vec<Walked>,
+    /// What was decided.
+    pub findings: Findings,
+    /// The experiments that were run.
+    pub experiments: Vec<(String, Control)>,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// A check, as of now.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Which.
+    pub id: CheckId,
+    /// What is expected of the route.
+    pub expect: Expect,
+    /// The label of its way out.
+    pub egress: Option<String>,
+    /// Seconds between two checks.
+    pub interval: f64,
+    /// The published verdict.
+    pub steady: Steady,
+    /// Why it is unknown, where egressd itself could not finish.
+    pub unknown: Option<String>,
+    /// The newest raw result.
+    pub latest: Option<Raw>,
+    /// The newest trip.
+    pub trip: Option<Arc<Trip>>,
+    /// What its answer says, and who wrote it.
+    pub answer: Option<(Reading, Author)>,
+    /// When the newest check ended.
+    pub checked: Option<Timestamp>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Finished checks by status and network.
+    pub finished: BTreeMap<(Status, NetworkState), u64>,
+    /// Raw symptoms by layer and kind.
+    pub failures: BTreeMap<(String, String), u64>,
+    /// Experiments by control.
+    pub experiments: BTreeMap<Control, u64>,
+    /// Times of the phases that were passed.
+    pub phases: BTreeMap<Phase, Histogram>,
+}
+
+impl Check {
+    fn new(id: CheckId) -> Self {
+        let finished = Status::ALL
+            .iter()
+            .flat_map(|status| NetworkState::ALL.iter().map(|network| ((*status, *network), 0)))
+            .collect();
+        Self {
+            id,
+            expect: Expect::Open,
+            egress: None,
+            interval: 0.0,
+            steady: Steady::default(),
+            unknown: Some("not checked yet".to_owned()),
+            latest: None,
+            trip: None,
+            answer: None,
+            checked: None,
+            seconds: 0.0,
+            finished,
+            failures: BTreeMap::new(),
+            experiments: BTreeMap::new(),
+            phases: BTreeMap::new(),
+        }
+    }
+
+    /// How it stands, as published.
+    pub fn status(&self) -> Status {
+        match (&self.unknown, &self.steady.verdict) {
+            (None, Some(verdict)) => verdict.status,
+            (Some(_), _) | (None, None) => Status::Unknown,
+        }
+    }
+
+    /// The published verdict; none while it is unknown.
+    pub fn verdict(&self) -> Option<&RouteVerdict> {
+        self.steady.verdict.as_ref().filter(|_| self.unknown.is_none())
+    }
+}
+
+/// A target, as of now.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What the plan says of it.
+    pub declared: Declared,
+    /// What its routes say together; none before the first check.
+    pub verdict: Option<TargetVerdict>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Whether egressd itself could not finish.
+    pub unknown: bool,
+}
+
+impl Target {
+    /// How it stands, as published.
+    pub fn status(&self) -> Status {
+        match &self.verdict {
+            Some(verdict) if !self.unknown => verdict.status,
+            _ => Status::Unknown,
+        }
+    }
+}
+
+/// What changed with a report, for the log.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Which check.
+    pub id: CheckId,
+    /// What it was.
+    pub before: Status,
+    /// What it is.
+    pub now: Arc<Check>,
+}
+
+/// The daemon itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Own {
+    /// When the process began.
+    pub started: Timestamp,
+    /// Whether the newest reload took.
+    pub reload_ok: bool,
+    /// When the plan in force was loaded.
+    pub reloaded: Timestamp,
+    /// Starts that came too late or not at all.
+    pub late: u64,
+    /// Panics that were contained.
+    pub panics: u64,
+}
+
+/// All of it at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The name of this place.
+    pub site: Option<String>,
+    /// The checks.
+    pub checks: BTreeMap<CheckId, Arc<Check>>,
+    /// The targets.
+    pub targets: BTreeMap<String, Arc<Target>>,
+    /// The control hosts by host and route: whether the newest measurement worked.
+    pub controls: BTreeMap<(String, String), bool>,
+    /// The daemon itself.
+    pub own: Own,
+}
+
+impl Snapshot {
+    /// Whether every check has been made once.
+    pub fn is_ready(&self) -> bool {
+        self.checks.values().all(|check| check.checked.is_some())
+    }
+}
+
+/// The owner of the state.
+#[derive(Debug, Default)]
+pub struct Store {
+    state: Snapshot,
+}
+
+impl Store {
+    /// An empty one for this place.
+    pub fn new(own: Own) -> Self {
+        Self { state: Snapshot { own, ..Snapshot::default() } }
+    }
+
+    /// The state now; what it shares with the store is copied when the store changes it.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::new(self.state.clone())
+    }
+
+    /// What is checked from now on. What is gone is gone from every view at once; what stays keeps
+    /// its verdict and its counters.
+    pub fn declare(&mut self, site: Option<String>, declared: Vec<Declared>) {
+        self.state.site = site;
+        let (mut checks, mut targets) = (BTreeMap::new(), BTreeMap::new());
+        for declared in declared {
+            for (route, expect, egress) in &declared.routes {
+                let id = CheckId { target: declared.target.clone(), route: route.clone() };
+                let old = self.state.checks.remove(&id);
+                let mut check = old.unwrap_or_else(|| Arc::new(Check::new(id.clone())));
+                let now = Arc::make_mut(&mut check);
+                now.expect = *expect;
+                now.egress.clone_from(egress);
+                now.interval = declared.interval;
+                checks.insert(id, check);
+            }
+            let old = self.state.targets.remove(&declared.target);
+            let old = old.map(Arc::unwrap_or_clone);
+            let (verdict, since) = old.map_or((None, None), |old| (old.verdict, old.since));
+            let target = Target { verdict, since, unknown: false, declared };
+            targets.insert(target.declared.target.clone(), Arc::new(target));
+        }
+        self.state.checks = checks;
+        self.state.targets = targets;
+        self.state.controls.clear();
+    }
+
+    /// Takes a report in, and says which published verdicts changed. A target that is no longer
+    /// declared is ignored: its check was under way when the plan changed.
+    pub fn apply(&mut self, report: Report) -> Vec<Change> {
+        let Report { target, trips, findings, experiments, at, seconds } = report;
+        let mut changes = Vec::new();
+        for (route, control) in experiments {
+            let id = CheckId { target: target.clone(), route };
+            if let Some(check) = self.state.checks.get_mut(&id) {
+                *Arc::make_mut(check).experiments.entry(control).or_default() += 1;
+            }
+        }
+        for (Walked { route, trip, answer }, verdict) in trips.into_iter().zip(findings.routes) {
+            let id = CheckId { target: target.clone(), route };
+            let Some(check) = self.state.checks.get_mut(&id) else { continue };
+            let before = check.status();
+            let now = Arc::make_mut(check);
+            now.count(&trip, &verdict);
+            now.latest = Some(Raw { status: verdict.status, symptom: verdict.symptom.clone() });
+            now.trip = Some(Arc::new(trip));
+            now.answer = answer;
+            now.checked = Some(at);
+            now.seconds = seconds;
+            let was_unknown = now.unknown.take().is_some();
+            let changed = now.steady.apply(verdict, at);
+            if changed || (was_unknown && before == Status::Unknown) {
+                changes.push(Change { id, before, now: Arc::clone(check) });
+            }
+        }
+        if let Some(state) = self.state.targets.get_mut(&target) {
+            let state = Arc::make_mut(state);
+            let same = |old: &TargetVerdict, new: &TargetVerdict| {
+                let key = |verdict: &TargetVerdict| {
+                    let finding = verdict.finding.as_ref();
+                    (verdict.status, finding.map(|finding| (finding.cause, finding.party)))
+                };
+                key(old) == key(new)
+            };
+            let stands = state.verdict.as_ref().is_some_and(|old| same(old, &findings.target));
+            if !stands {
+                state.since = Some(at);
+            }
+            state.verdict = Some(findings.target);
+            state.unknown = false;
+        }
+        changes
+    }
+
+    /// egressd itself could not finish a target's check: a panic, or its own bound.
+    pub fn unknown(&mut self, target: &str, why: &str, at: Timestamp) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (id, check) in self.state.checks.iter_mut().filter(|(id, _)| id.target == target) {
+            let before = check.status();
+            let now = Arc::make_mut(check);
+            now.unknown = Some(why.to_owned());
+            now.latest = Some(Raw { status: Status::Unknown, symptom: None });
+            now.checked = Some(at);
+            *now.finished.entry((Status::Unknown, NetworkState::Unknown)).or_default() += 1;
+            if before != Status::Unknown {
+                changes.push(Change { id: id.clone(), before, now: Arc::clone(check) });
+            }
+        }
+        if let Some(state) = self.state.targets.get_mut(target) {
+            Arc::make_mut(state).unknown = true;
+        }
+        changes
+    }
+
+    /// A control host was measured.
+    pub fn control(&mut self, control: String, route: String, works: bool) {
+        self.state.controls.insert((control, route), works);
+    }
+
+    /// The daemon's own state.
+    pub fn own(&mut self) -> &mut Own {
+        &mut self.state.own
+    }
+
+    /// What was published of a check before: how it stood.
+    pub fn before(&self, id: &CheckId) -> Option<Status> {
+        let check = self.state.checks.get(id)?;
+        let verdict = check.steady.verdict.as_ref()?;
+        Some(if verdict.works { verdict.status } else { Status::Broken })
+    }
+}
+
+impl Check {
+    fn count(&mut self, trip: &Trip, verdict: &RouteVerdict) {
+        *self.finished.entry((verdict.status, verdict.network)).or_default() += 1;
+        if let Some(symptom) = &verdict.symptom {
+            let key = (symptom.layer.clone(), symptom.kind.clone());
+            *self.failures.entry(key).or_default() += 1;
+        }
+        for (phase, seconds) in passed(trip) {
+            self.phases.entry(phase).or_default().observe(seconds);
+        }
+    }
+}
+
+/// The phases that a trip passed, with their times in seconds.
+pub fn passed(trip: &Trip) -> Vec<(Phase, f64)> {
+    let mut phases = Vec::new();
+    if trip.lookup.failure().is_none() {
+        phases.push((Phase::Dns, trip.lookup.seconds));
+    }
+    let Some(leg) = trip.leading() else { return phases };
+    let complete = matches!(trip.ending(), Ending::Answered(..));
+    let response = leg.response.as_ref();
+    let times = [
+        (Phase::Connect, leg.connected.as_ref().map(|connected| connected.seconds)),
+        (Phase::Proxy, leg.tunnelled.as_ref().map(|tunnelled| tunnelled.seconds)),
+        (Phase::Tls, leg.secured.as_ref().map(|secured| secured.seconds)),
+        (Phase::FirstByte, response.map(|response| response.first_byte)),
+        (Phase::Body, response.filter(|_| complete).map(|response| response.body_seconds)),
+    ];
+    phases.extend(times.into_iter().filter_map(|(phase, seconds)| Some((phase, seconds?))));
+    phases
+}

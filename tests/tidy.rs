@@ -1,0 +1,148 @@
+//! The architecture as a test: which module may know which, how long a file may be, how it begins.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module, what it may use of the crate, what it must not mention.
+const TABLE: &[(&str, &[&str], &[&str])] = &[
+    ("cause", &[], &["tokio", "rustls", "hickory", "hyper", "std::fs", "std::net"]),
+    ("config", &[], &["tokio", "TcpStream", "UdpSocket", "std::fs", "std::env"]),
+    ("observation", &[], &["tokio", "rustls", "hickory", "hyper", "std::fs"]),
+    ("provider", &["cause", "observation"], &["tokio", "SystemTime", "Timestamp::now"]),
+    (
+        "plan",
+        &["config", "provider", "observation"],
+        &["tokio", "std::fs", "SystemTime::now", "Timestamp::now"],
+    ),
+    ("probe", &["plan", "observation", "probe"], &["cause", "diagnosis", "store", "publish"]),
+    (
+        "diagnosis",
+        &["cause", "observation", "provider", "diagnosis"],
+        &["tokio", "tracing", "SystemTime", "Timestamp::now", "std::fs"],
+    ),
+    ("store", &["cause", "observation", "diagnosis", "provider"], &["tokio", "std::fs"]),
+    ("publish", &["cause", "store", "diagnosis", "observation"], &["crate::probe", "crate::plan"]),
+];
+
+/// Lines of production code in a file at most. A table may be longer.
+const LINES: usize = 400;
+const TABLES: &[&str] = &["src/cause.rs"];
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut left = vec![PathBuf::from(folder)];
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// The code of a file without its tests, and without comments and documentation.
+fn production(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn module(path: &Path) -> String {
+    let inside = path.strip_prefix("src").unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn modules_know_only_what_the_table_allows() {
+    let mut wrong = Vec::new();
+    for path in sources("src") {
+        let module = module(&path);
+        let Some((_, may_use, must_not)) = TABLE.iter().find(|(name, ..)| *name == module) else {
+            assert!(
+                ["daemon", "cli", "main", "lib"].contains(&module.as_str()),
+                "{module}: no row"
+            );
+            continue;
+        };
+        let code = production(&path);
+        for (at, _) in code.match_indices("crate::") {
+            let rest: String = code[at + 7..]
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            if rest != module && !may_use.contains(&rest.as_str()) {
+                wrong.push(format!("{}: uses crate::{rest}", path.display()));
+            }
+        }
+        // The server is the only I/O of publish.
+        let server = path.ends_with("publish/server.rs");
+        let banned = must_not.iter().chain(if module == "publish" && !server {
+            &["tokio"][..]
+        } else {
+            &[]
+        });
+        for word in banned {
+            if code.contains(&format!("{word}::")) || code.contains(&format!("use {word}")) {
+                wrong.push(format!("{}: mentions {word}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let files = sources("src").into_iter().chain(sources("tests"));
+    let silent: Vec<PathBuf> =
+        files.filter(|path| !fs::read_to_string(path).unwrap().starts_with("//! ")).collect();
+    assert!(silent.is_empty(), "no //! line: {silent:?}");
+}
+
+#[test]
+fn files_stay_readable() {
+    let long: Vec<String> = sources("src")
+        .into_iter()
+        .chain(sources("tests"))
+        .filter(|path| !TABLES.iter().any(|table| path == Path::new(table)))
+        .map(|path| (production(&path).lines().count(), path))
+        .filter(|(lines, _)| *lines > LINES)
+        .map(|(lines, path)| format!("{} has {lines} lines of code", path.display()))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together here, so that this file does not find itself.
+    let words = ["TO", "FIX", "XX"].iter().zip(["DO", "ME", "X"]).map(|(a, b)| format!("{a}{b}"));
+    let words: Vec<String> =
+        words.chain(["todo", "unimplemented", "dbg"].map(|w| format!("{w}!"))).collect();
+    let mut left = Vec::new();
+    for path in sources("src").into_iter().chain(sources("tests")) {
+        let text = fs::read_to_string(&path).unwrap();
+        left.extend(
+            words
+                .iter()
+                .filter(|word| text.contains(*word))
+                .map(|word| format!("{}: {word}", path.display())),
+        );
+    }
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
+
+#[test]
+fn the_versions_of_rust_agree() {
+    let value = |file: &str, key: &str| {
+        let text = fs::read_to_string(file).unwrap();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
+        line.split('"').nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!(value("Cargo.toml", "rust-version"), value(".clippy.toml", "msrv"));
+}
