@@ -1,3 +1,271 @@
-//! What a healthy check costs, as a ratio against a bare client that makes the same handshake and request.
+//! What a healthy check costs: the CPU of the daemon a check, as a ratio against a bare rustls client
+//! that makes the same handshake and request, both measured in one run; and the daemon's own figures.
+//!
+//! The origin is a process of its own, so that its work is nobody's. A ratio fails only beyond twice
+//! its bound; memory, start and size are printed beside their bounds and fail beyond twice of them.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark fails by panicking"
+)]
+#![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
-fn main() {}
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
+
+const TARGETS: usize = 100;
+const SECONDS: u64 = 12;
+const BARE: usize = 1000;
+const RATIO: f64 = 1.5;
+const MEMORY: f64 = 24.0;
+const READY: f64 = 100.0;
+const SIZE: f64 = 16.0;
+
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("serve") => serve(),
+        // `cargo test --benches` only asks whether it starts.
+        Some("--test") => {}
+        _ => measure(),
+    }
+}
+
+/// The origin: prints its port and its CA, then answers until it is killed.
+fn serve() {
+    let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(rcgen::DnType::CommonName, "Benchmark Root");
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let issuer = rcgen::Issuer::from_params(&ca, &ca_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    let pem = ca.self_signed(&ca_key).unwrap().pem();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(leaf.der().to_vec())],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    println!("{}", listener.local_addr().unwrap().port());
+    println!("{}END", pem.replace('\r', ""));
+    for stream in listener.incoming().flatten() {
+        let config = Arc::clone(&config);
+        std::thread::spawn(move || {
+            let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+            stream.sock.set_nodelay(true).unwrap();
+            let mut head = [0_u8; 4096];
+            // A client that goes away early is no fault of the benchmark.
+            if matches!(stream.read(&mut head), Ok(read) if read > 0) {
+                let sent = stream.write_all(ANSWER).and_then(|()| stream.flush());
+                if sent.is_ok() {
+                    while matches!(stream.read(&mut head), Ok(read) if read > 0) {}
+                }
+            }
+        });
+    }
+}
+
+struct Origin {
+    child: Child,
+    address: SocketAddr,
+    pem: String,
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn origin() -> Origin {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg("serve")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let port: u16 = lines.next().unwrap().unwrap().parse().unwrap();
+    let mut pem = String::new();
+    for line in lines.map_while(Result::ok).take_while(|line| line != "END") {
+        pem.push_str(&line);
+        pem.push('\n');
+    }
+    Origin { child, address: (Ipv4Addr::LOCALHOST, port).into(), pem }
+}
+
+/// CPU seconds of a process, user and system.
+fn cpu(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let rest = stat.rsplit_once(')').unwrap().1;
+    let ticks: f64 =
+        rest.split_whitespace().skip(11).take(2).map(|t| t.parse::<f64>().unwrap()).sum();
+    ticks / 100.0
+}
+
+/// CPU seconds of one bare handshake and request.
+fn bare(origin: &Origin) -> f64 {
+    use rustls::pki_types::pem::PemObject as _;
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1];
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(origin.pem.as_bytes()).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::disabled();
+    let config = Arc::new(config);
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let once = || {
+        let stream = TcpStream::connect(origin.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let connection = ClientConnection::new(Arc::clone(&config), name.clone()).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+        let mut answer = [0_u8; 4096];
+        assert!(stream.read(&mut answer).unwrap() > 0);
+    };
+    (0..20).for_each(|_| once());
+    let before = cpu(std::process::id());
+    (0..BARE).for_each(|_| once());
+    #[expect(clippy::cast_precision_loss, reason = "a thousand")]
+    let count = BARE as f64;
+    (cpu(std::process::id()) - before) / count
+}
+
+struct Daemon {
+    child: Child,
+    ready: f64,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn daemon(origin: &Origin, folder: &std::path::Path, port: u16) -> Daemon {
+    let roots = folder.join("ca.pem");
+    std::fs::write(&roots, &origin.pem).unwrap();
+    let mut config = format!(
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n[log]\nformat = \"text\"\nfilter = \"error\"\n\
+         [probe]\ninterval = \"1s\"\ntimeout = \"1s\"\nconcurrency = 100\n\
+         [trust]\nsystem = false\npublic_roots = \"{}\"\n",
+        roots.display()
+    );
+    for target in 0..TARGETS {
+        config.push_str(&format!(
+            "[[target]]\nname = \"t{target}\"\nurl = \"https://{}/\"\n",
+            origin.address
+        ));
+    }
+    let file = folder.join("egressd.toml");
+    std::fs::write(&file, config).unwrap();
+    let notified = folder.join("notify");
+    let socket = UnixDatagram::bind(&notified).unwrap();
+    let started = Instant::now();
+    let child = Command::new(env!("CARGO_BIN_EXE_egressd"))
+        .args(["run", "--config"])
+        .arg(&file)
+        .env("NOTIFY_SOCKET", &notified)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut message = [0_u8; 512];
+    loop {
+        let read = socket.recv(&mut message).unwrap();
+        if message.get(..read).unwrap().starts_with(b"READY=1") {
+            break;
+        }
+    }
+    Daemon { child, ready: started.elapsed().as_secs_f64() * 1000.0 }
+}
+
+/// The value summed over the series of a metric.
+fn scrape(port: u16, name: &str) -> f64 {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let of = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']);
+    text.lines().filter(of).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+fn measure() {
+    let origin = origin();
+    let bare = bare(&origin);
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let daemon = daemon(&origin, folder.path(), port);
+    let pid = daemon.child.id();
+    // The first checks are of a cold process: measure from the second round on.
+    let until = |at: Instant| {
+        while Instant::now() < at {
+            std::thread::park_timeout(at.saturating_duration_since(Instant::now()));
+        }
+    };
+    let begun = Instant::now();
+    until(begun + Duration::from_secs(2));
+    let (cpu_before, checks_before) = (cpu(pid), scrape(port, "egressd_checks_total"));
+    until(begun + Duration::from_secs(2 + SECONDS));
+    let (cpu_after, checks_after) = (cpu(pid), scrape(port, "egressd_checks_total"));
+    let checks = checks_after - checks_before;
+    let up = scrape(port, "egressd_check_up");
+    assert!(
+        checks > 0.5 * f64::from(u32::try_from(SECONDS).unwrap()) * 100.0,
+        "only {checks} checks"
+    );
+    assert!((up - 100.0).abs() < 0.5, "only {up} of 100 checks are up");
+    let ratio = (cpu_after - cpu_before) / checks / bare;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let peak: f64 = peak.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0;
+    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_egressd")).unwrap().len() as f64 / 1e6;
+    let mut failed = Vec::new();
+    let mut figure = |what: &str, value: f64, bound: f64, unit: &str| {
+        println!("{what:<44} {value:>8.2} {unit:<4} bound {bound} {unit}");
+        if value > 2.0 * bound {
+            failed.push(what.to_owned());
+        }
+    };
+    println!(
+        "{checks} checks of {TARGETS} targets once a second; a bare loop takes {:.3} ms of CPU",
+        bare * 1e3
+    );
+    figure("CPU a check, against the bare loop", ratio, RATIO, "x");
+    figure("peak memory of the daemon", peak, MEMORY, "MiB");
+    figure("start to ready", daemon.ready, READY, "ms");
+    figure("size of the binary", size, SIZE, "MB");
+    drop(daemon);
+    assert!(failed.is_empty(), "beyond twice their bounds: {}", failed.join(", "));
+}
