@@ -272,7 +272,11 @@ pub fn parse(text: &str) -> (Config, Vec<Problem>) {
         match Config::deserialize(toml::de::Deserializer::from(tree.clone())) {
             Ok(config) => return (config, problems),
             Err(error) => {
-                problems.push(Problem::from_serde(error.message(), error.span()));
+                let problem = Problem::from_serde(error.message(), error.span());
+                // What the parser made of a line that it could not read is no second fault.
+                if !problems.iter().any(|syntax| syntax.lies_within(&problem)) {
+                    problems.push(problem);
+                }
                 let removed = error.span().is_some_and(|span| remove(tree.get_mut(), &span));
                 if !removed {
                     return (Config::default(), problems);

@@ -57,11 +57,20 @@ impl Problem {
             _ => {
                 // Our own messages bring their way out along.
                 let line = message.replace('\n', " ");
-                match line.rsplit_once("; write ") {
-                    Some((what, help)) => Self::at(place, what, format!("write {help}")),
+                let own = line.rsplit_once("; write ");
+                match own.or_else(|| line.rsplit_once(", expected ")) {
+                    Some((what, help)) => Self::at(place, what, format!("write {}", kind(help))),
                     None => Self::at(place, line, "write a value of the expected kind"),
                 }
             }
+        }
+    }
+
+    /// Whether its place is inside of the other's.
+    pub(super) fn lies_within(&self, other: &Self) -> bool {
+        match (&self.place, &other.place) {
+            (Some(inner), Some(outer)) => outer.start <= inner.start && inner.end <= outer.end,
+            _ => false,
         }
     }
 
@@ -77,6 +86,17 @@ impl Problem {
         let kind = if self.warning { "warning: " } else { "" };
         out.push_str(&format!(": {kind}{}\n    {}", self.what, self.help));
         out
+    }
+}
+
+/// The library's word for a kind of value, in TOML's words.
+fn kind(expected: &str) -> &str {
+    match expected {
+        "u16" => "a whole number from 0 to 65535",
+        "a sequence" => "a list: [\"…\"]",
+        "a map" => "a table: { … = … }",
+        "a boolean" => "true or false",
+        other => other,
     }
 }
 

@@ -71,7 +71,7 @@ fn judge(text: &str) -> (Option<Plan>, Vec<Problem>) {
     let (plan, more) = plan::build(&config, &environment::read(&config));
     // What could not be read is missing in the plan; that it is missing was said.
     problems.extend(more.into_iter().filter(|problem| !(unread && problem.absence)));
-    problems.sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.start));
+    problems.sort_by_key(|problem| problem.place.as_ref().map_or(usize::MAX, |place| place.start));
     let sound = problems.iter().all(|problem| problem.warning);
     (plan.filter(|_| sound), problems)
 }

@@ -273,7 +273,12 @@ impl Daemon {
         let Some(target) = self.agenda.finished(id) else { return };
         let changes = match report {
             Ok(report) => {
-                self.standing.insert(target, report.findings.clone());
+                // Only what fails is worth remembering: a healthy target has nothing that could stand.
+                if report.findings.symptom.iter().any(Option::is_some) {
+                    self.standing.insert(target, report.findings.clone());
+                } else {
+                    self.standing.remove(&target);
+                }
                 self.store.apply(report)
             }
             Err(why) => {

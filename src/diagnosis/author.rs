@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TargetFacts;
 use crate::observation::{Leg, Response, Trip, Trust};
-use crate::provider::{Provider, Reading};
+use crate::provider::Reading;
 
 /// Who wrote an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,20 +75,15 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
             let unmarked = if reading.shape { Author::Origin } else { Author::Edge };
             marked().unwrap_or(unmarked)
         }
-        // Marks pass through an inspecting device unchanged. Without one the provider's own host
-        // did not answer; any other host may be a gateway or a service of the organisation.
-        Some(Trust::System | Trust::Organisation) => marked().unwrap_or_else(|| {
-            let own = target.provider.owns(&target.host);
-            match (own, reading.shape) {
+        // Marks pass through an inspecting device unchanged. Without one the provider's own host did
+        // not answer; any other host may be a gateway or a service of the organisation's own.
+        Some(Trust::System | Trust::Organisation) => {
+            marked().unwrap_or_else(|| match (target.provider.owns(&target.host), reading.shape) {
                 (false, true) => Author::Origin,
-                (true, true) => Author::Unknown,
                 (true, false) => Author::Middlebox,
-                (false, false) if is_page(response) && target.provider != Provider::Generic => {
-                    Author::Middlebox
-                }
-                (false, false) => Author::Unknown,
-            }
-        }),
+                (true, true) | (false, false) => Author::Unknown,
+            })
+        }
         Some(Trust::None) => Author::Unknown,
         // Plain HTTP: anybody on the way can answer, only the shape speaks for the server.
         None => {
@@ -101,12 +96,6 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
             }
         }
     }
-}
-
-/// Whether it is a page for people.
-fn is_page(response: &Response) -> bool {
-    response.header("content-type").is_some_and(|kind| kind.starts_with("text/html"))
-        || response.body.trim_start().get(..1) == Some("<")
 }
 
 /// Whether it leads away, as a sign-in page does.

@@ -8,7 +8,7 @@ use crate::cause::{Cause, Party, Status};
 use crate::diagnosis::Confidence;
 use crate::observation::{
     Chain, Change, Control, DnsFailure, Ending, Expect, Failure, HttpFailure, Leg, LocalFailure,
-    Lookup, NotRun, ProxyFailure, Response, TcpFailure, TlsFailure, Trip,
+    Lookup, NotRun, ProxyFailure, Response, TcpFailure, TlsFailure, Trip, Trust,
 };
 use crate::provider::Reading;
 
@@ -60,6 +60,10 @@ impl Found {
 
     pub(super) fn party(self, party: Party) -> Self {
         Self { party: Some(party), ..self }
+    }
+
+    pub(super) fn status(self, status: Status) -> Self {
+        Self { status: Some(status), ..self }
     }
 
     pub(super) fn at(self, address: std::net::SocketAddr) -> Self {
@@ -226,16 +230,27 @@ impl<'a> Case<'a> {
             .map(move |walk| Case::new(evidence, walk))
     }
 
-    /// Whether another route reached the target: an accepted handshake there, at least.
+    /// Whether the target itself was reached: a handshake under a public chain, or an answer of the
+    /// provider. Under another chain an accepted handshake may be the inspecting device's.
+    pub(super) fn reached(&self) -> bool {
+        let shook_hands = self.trip().leading().is_some_and(|leg| leg.secured.is_some());
+        let public = self.chain().is_some_and(|chain| chain.trust() == Trust::Public);
+        shook_hands && public || self.answered_by_provider()
+    }
+
+    /// Whether the answer is the provider's, whatever it says.
+    pub(super) fn answered_by_provider(&self) -> bool {
+        self.answer().is_some_and(|(_, _, author)| author.is_provider())
+    }
+
+    /// Whether another route reached the target.
     pub(super) fn other_route_arrives(&self) -> bool {
-        self.others().any(|other| other.trip().arrived())
+        self.others().any(|other| other.reached())
     }
 
     /// Whether another route shows a chain of a public CA for the target.
     pub(super) fn other_route_is_public(&self) -> bool {
-        self.others().any(|other| {
-            other.chain().is_some_and(|chain| chain.trust() == crate::observation::Trust::Public)
-        })
+        self.others().any(|other| other.chain().is_some_and(|chain| chain.trust() == Trust::Public))
     }
 
     /// Whether there are other routes, and all of them fail in the way that `alike` recognises.
@@ -261,12 +276,23 @@ impl<'a> Case<'a> {
             });
         }
         let (response, reading, author) = self.answer()?;
-        let kind = super::http::bad_answer(self.target(), response, &reading, author)?;
+        let kind = super::answer::bad_answer(self.target(), response, &reading, author)?;
         Some(Symptom {
             layer: "http".to_owned(),
             kind: kind.label().to_owned(),
             status: Some(response.status),
         })
+    }
+
+    /// The repeat, where it was run.
+    pub(super) fn repeat(&self) -> Option<&'a Trip> {
+        self.outcome(Change::Repeat)?.result.as_ref().ok()
+    }
+
+    /// The symptom of another trip over this route.
+    pub(super) fn symptom_of(&self, trip: &Trip) -> Option<Symptom> {
+        let walk = Walk { trip: trip.clone(), ..self.walk.clone() };
+        Case { walk: &walk, ..*self }.symptom()
     }
 
     fn outcome(&self, change: Change) -> Option<&'a Outcome> {
@@ -296,6 +322,15 @@ impl<'a> Case<'a> {
     /// The control hosts over this route: one that passes proves the way out; all that fail prove
     /// that it is down, but only where they ever worked or were never measured.
     pub(super) fn control_host(&self) -> Result<Seen<'a>, Needed> {
+        match self.control_shows()? {
+            Seen::Failed(_) if self.walk.baseline == Baseline::Bad => Ok(Seen::Nothing),
+            seen => Ok(seen),
+        }
+    }
+
+    /// What unrelated hosts show over this route, whatever they showed before: for rules that look
+    /// for the same mark there, not for a failure.
+    pub(super) fn control_shows(&self) -> Result<Seen<'a>, Needed> {
         let count = self.target().controls.min(CONTROL_HOSTS);
         let changes: Vec<Change> = (0..count).map(Change::ControlHost).collect();
         let missing: Vec<Change> =
@@ -314,11 +349,24 @@ impl<'a> Case<'a> {
         Ok(seen)
     }
 
-    /// How sure a verdict may be that leans on a control host which fails too.
+    /// How sure a verdict may be that leans on control hosts which fail too.
     pub(super) fn when_control_fails(&self) -> Confidence {
         match self.walk.baseline {
-            Baseline::Good => Confidence::High,
+            Baseline::Good => self.by_controls(),
             Baseline::Unknown | Baseline::Bad => Confidence::Medium,
+        }
+    }
+
+    /// How sure the control hosts that ran can make a verdict: one host alone may have its own fault.
+    pub(super) fn by_controls(&self) -> Confidence {
+        let places = 0..self.target().controls.min(CONTROL_HOSTS);
+        let ran = |place: &usize| {
+            self.outcome(Change::ControlHost(*place)).is_some_and(|outcome| outcome.result.is_ok())
+        };
+        if places.filter(ran).count() < CONTROL_HOSTS {
+            Confidence::Medium
+        } else {
+            Confidence::High
         }
     }
 

@@ -14,7 +14,7 @@ pub(super) const RULES: &[Rule] = &[
 
 fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
     let answered_as_without = case.answer().is_some_and(|(response, reading, author)| {
-        super::http::bad_answer(case.target(), response, &reading, author).is_none()
+        super::answer::bad_answer(case.target(), response, &reading, author).is_none()
     });
     let arrived = matches!(case.trip().ending(), Ending::Answered(..)) && answered_as_without;
     if arrived && wanted(&case.target().key) { Found::high().yes() } else { Ok(None) }

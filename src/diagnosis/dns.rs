@@ -63,19 +63,19 @@ fn resolver_unreachable(case: &Case<'_>) -> Held {
 }
 
 /// The resolver answers with an error, for this name and for an unrelated one; another resolver knows
-/// the name.
+/// the name. Where it denies both, the name has to be known elsewhere.
 fn resolver_failing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
-    if !is_refusal(failure.kind) {
-        return Ok(None);
-    }
-    let fails_alike = |seen: Seen<'_>| seen.failed().and_then(kind).is_some_and(is_refusal);
-    if !fails_alike(case.control_name()?) {
+    let fails = |kind| is_refusal(kind) || is_denial(kind);
+    if !fails(failure.kind) || !case.control_name()?.failed().and_then(kind).is_some_and(fails) {
         return Ok(None);
     }
     match case.other_resolver()?.trip().map(knows) {
         Some(true) => Found::high().by(Control::OtherResolver).yes(),
-        Some(false) | None => Found::medium().by(Control::ControlName).yes(),
+        Some(false) | None if is_refusal(failure.kind) || case.other_route_arrives() => {
+            Found::medium().by(Control::ControlName).yes()
+        }
+        Some(false) | None => Ok(None),
     }
 }
 
@@ -164,14 +164,21 @@ fn sinkholed(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.stopped() else { return Ok(None) };
     let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
     let inside = case.trip().lookup.addresses().iter().all(|address| is_inside(*address));
-    if nobody_there && inside && case.other_address_works()? {
+    if !nobody_there || !inside {
+        return Ok(None);
+    }
+    if case.other_address_works()? {
         return Found::high().by(Control::OtherResolver).yes();
+    }
+    // Any other host may live at a private address on purpose, and be down.
+    if case.target().provider.owns(&case.target().host) {
+        return Found::medium().yes();
     }
     Ok(None)
 }
 
 /// RFC 1918, RFC 6598, RFC 4193, loopback, link-local: addresses that no public name has.
-fn is_inside(address: std::net::IpAddr) -> bool {
+pub(super) fn is_inside(address: std::net::IpAddr) -> bool {
     match address {
         std::net::IpAddr::V4(address) => {
             let [a, b, _, _] = address.octets();

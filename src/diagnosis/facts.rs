@@ -2,9 +2,9 @@
 
 use super::case::{Case, Found, Seen, rule};
 use super::{Author, Held, Rule};
-use crate::cause::Cause;
+use crate::cause::{Cause, Party, Status};
 use crate::observation::{
-    Answer, ChainVerdict, Change, DnsKind, Ending, Expect, Failure, Leg, Source, Trip, Trust,
+    Answer, ChainVerdict, Change, DnsKind, Expect, Failure, Leg, Source, Trip, Trust,
 };
 use crate::provider::Provider;
 
@@ -59,10 +59,31 @@ fn proxy_slow(case: &Case<'_>) -> Held {
     slow(case, |trip| Some(trip.leading()?.tunnelled.as_ref()?.seconds), budget)
 }
 
-/// The first byte came later than `probe.budget.first_byte`.
+/// The first byte came later than `probe.budget.first_byte`, and connect and handshake did not:
+/// where they are slow too it is the way. It is the proxy's or the inspecting device's where only that
+/// route is late.
 fn origin_slow(case: &Case<'_>) -> Held {
     let [_, _, budget] = case.target().budget;
-    slow(case, |trip| Some(trip.leading()?.response.as_ref()?.first_byte), budget)
+    let first_byte = |trip: &Trip| {
+        let leg = trip.leading()?;
+        let connect = leg.connected.as_ref().map_or(0.0, |connected| connected.seconds);
+        let tls = leg.secured.as_ref().map_or(0.0, |secured| secured.seconds);
+        (connect + tls <= budget).then_some(leg.response.as_ref()?.first_byte)
+    };
+    let Some(found) = slow(case, first_byte, budget)? else { return Ok(None) };
+    let in_time = |other: &Case<'_>| {
+        other.answered_by_provider()
+            && first_byte(other.trip()).is_some_and(|seconds| seconds <= budget)
+    };
+    let late = |other: &Case<'_>| first_byte(other.trip()).is_some_and(|seconds| seconds > budget);
+    let public = case.chain().is_some_and(|chain| chain.trust() == Trust::Public);
+    match (case.others().any(|other| in_time(&other)), public) {
+        (true, _) if case.proxied() => Found::medium().party(Party::Proxy).by_other_route().yes(),
+        (true, false) => Found::medium().party(Party::Inspection).by_other_route().yes(),
+        (false, true) => found.yes(),
+        (false, false) if case.every_route(late) => found.yes(),
+        (true, true) | (false, false) => Found::undetermined().yes(),
+    }
 }
 
 /// AAAA fails otherwise than by "there is none", A is fine.
@@ -127,7 +148,7 @@ fn address_differs(case: &Case<'_>) -> Held {
 
 /// The route is declared closed, and the target was reached over it.
 fn open_unexpectedly(case: &Case<'_>) -> Held {
-    if case.walk.expect == Expect::Closed && case.trip().arrived() {
+    if case.walk.expect == Expect::Closed && case.reached() {
         Found::high().yes()
     } else {
         Ok(None)
@@ -157,17 +178,14 @@ fn store_outdated(case: &Case<'_>) -> Held {
     }
 }
 
-/// No key is configured, and the API asks for one: that proves the way.
+/// No key is configured, and the API asks for one: that proves the way, and is no fault.
 fn no_key_configured(case: &Case<'_>) -> Held {
-    match case.trip().ending() {
-        Ending::Answered(_, response)
-            if response.status == 401 && case.target().key == super::Key::None =>
-        {
-            Found::high().yes()
-        }
-        Ending::Answered(..) | Ending::NoAddress | Ending::Stopped(..) | Ending::Arrived(_) => {
-            Ok(None)
-        }
+    let Some((response, ..)) = case.answer() else { return Ok(None) };
+    let hoped_for = response.status == 401 && case.symptom().is_none();
+    if hoped_for && case.target().key == super::Key::None {
+        Found::high().status(Status::Ok).yes()
+    } else {
+        Ok(None)
     }
 }
 

@@ -43,7 +43,7 @@ fn gateway_dead(case: &Case<'_>) -> Held {
     if !is_silent_neighbour(case.trip()) || case.proxied() {
         return Ok(None);
     }
-    match case.control_host()? {
+    match case.control_shows()? {
         Seen::Failed(control) if is_silent_neighbour(control) => {
             Found::high().by(crate::observation::Control::ControlHost).yes()
         }
@@ -72,7 +72,7 @@ fn clock_skew(case: &Case<'_>) -> Held {
     if !is_dated(case.trip()) {
         return Ok(None);
     }
-    match case.control_host()? {
+    match case.control_shows()? {
         Seen::Failed(control) if is_dated(control) => {
             Found::high().by(crate::observation::Control::ControlHost).yes()
         }

@@ -5,6 +5,7 @@
 //! notes, or a lesser cause where there is no fault. Rules read marks and counters, never names,
 //! addresses or texts of any particular network.
 
+mod answer;
 mod author;
 mod case;
 mod credential;
@@ -199,9 +200,9 @@ const FAULTS: &[&[Rule]] = &[
     tcp::RULES,
     proxy::RULES,
     tls::RULES,
-    http::STOPPED,
+    http::RULES,
     credential::RULES,
-    http::ANSWERED,
+    answer::RULES,
 ];
 
 /// Decides, or asks.

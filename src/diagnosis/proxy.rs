@@ -149,21 +149,48 @@ fn denied(case: &Case<'_>) -> Held {
     }
 }
 
-/// The proxy says itself that it could not resolve the name (RFC 9209 2.3.1, 2.3.2; squid).
-fn dns_failed(case: &Case<'_>) -> Held {
-    is(case, |failure| {
-        failure.headers.iter().any(|(name, value)| match name.as_str() {
-            "proxy-status" => value.contains("dns_error") || value.contains("dns_timeout"),
-            "x-squid-error" => value.starts_with("ERR_DNS_FAIL"),
-            _ => false,
-        })
+/// Whether the proxy says that it could not resolve the name (RFC 9209 2.3.1, 2.3.2; squid).
+pub(super) fn could_not_resolve(failure: &ProxyFailure) -> bool {
+    failure.headers.iter().any(|(name, value)| match name.as_str() {
+        "proxy-status" => value.contains("error=dns_error") || value.contains("error=dns_timeout"),
+        "x-squid-error" => value.starts_with("ERR_DNS_FAIL"),
+        _ => false,
     })
 }
 
-/// 429 or 503 to every host.
+/// Whether the proxy says that its own connection failed (RFC 9209 2.3.4, 2.3.6 to 2.3.9; squid).
+pub(super) fn could_not_connect(failure: &ProxyFailure) -> bool {
+    failure.headers.iter().any(|(name, value)| match name.as_str() {
+        "proxy-status" => ["connection_", "destination_unavailable", "destination_ip_unroutable"]
+            .iter()
+            .any(|error| value.contains(&format!("error={error}"))),
+        "x-squid-error" => value.starts_with("ERR_CONNECT_FAIL"),
+        _ => false,
+    })
+}
+
+/// The proxy could not resolve a name that exists: another route knows it, or it is the provider's own.
+fn dns_failed(case: &Case<'_>) -> Held {
+    if !case.proxy().is_some_and(|failure| could_not_resolve(&failure)) {
+        return Ok(None);
+    }
+    let direct = |other: &Case<'_>| !other.proxied();
+    if case.others().any(|other| other.reached() || direct(&other) && !other.trip().legs.is_empty())
+    {
+        return Found::high().by_other_route().yes();
+    }
+    let denied = case.others().any(|other| direct(&other) && other.lookup_failure().is_some());
+    if !denied && case.target().provider.owns(&case.target().host) {
+        return Found::medium().yes();
+    }
+    Found::undetermined().yes()
+}
+
+/// 429 or 503 to every host, and no word of what is behind the proxy.
 fn overloaded(case: &Case<'_>) -> Held {
-    let Some(status) = case.proxy().and_then(|failure| failure.status) else { return Ok(None) };
-    if !matches!(status, 429 | 503) {
+    let Some(failure) = case.proxy() else { return Ok(None) };
+    let Some(status @ (429 | 503)) = failure.status else { return Ok(None) };
+    if could_not_connect(&failure) {
         return Ok(None);
     }
     match case.control_host()? {
@@ -175,24 +202,27 @@ fn overloaded(case: &Case<'_>) -> Held {
     }
 }
 
-/// The proxy is refused or left waiting behind it, for this target only. By a firewall, where another
-/// route reaches the target.
+/// The proxy is refused or left waiting behind it: by its own word, or for this target only. By a
+/// firewall, where another route reaches the target.
 fn upstream_blocked(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
+    let says_so = could_not_connect(&failure);
     let waited = failure.kind == ProxyKind::Timeout;
-    if !waited && !matches!(failure.status, Some(503 | 504)) {
+    if !says_so && !waited && !matches!(failure.status, Some(503 | 504)) {
         return Ok(None);
     }
-    if !case.control_host()?.passed() {
-        return Ok(None);
+    match case.control_host()? {
+        Seen::Passed(_) if case.other_route_arrives() => {
+            Found::high().party(Party::Firewall).by(Control::ControlHost).yes()
+        }
+        Seen::Passed(_) => Found::undetermined().by(Control::ControlHost).yes(),
+        Seen::Failed(_) | Seen::Nothing if says_so => Found::undetermined().yes(),
+        Seen::Failed(_) | Seen::Nothing => Ok(None),
     }
-    if case.other_route_arrives() {
-        return Found::high().party(Party::Firewall).by(Control::ControlHost).yes();
-    }
-    Found::undetermined().by(Control::ControlHost).yes()
 }
 
-/// An error of the proxy that says nothing more.
+/// An error of the proxy that says nothing more. Many answer so for a site that is down: it is the
+/// proxy's where unrelated hosts get the same, or another route reaches the target.
 fn failed(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
     if !matches!(failure.status, Some(429 | 500..=599)) {
@@ -200,8 +230,11 @@ fn failed(case: &Case<'_>) -> Held {
     }
     match case.control_host()? {
         Seen::Failed(_) => Found::with(case.when_control_fails()).by(Control::ControlHost).yes(),
-        Seen::Passed(_) => Found::medium().by(Control::ControlHost).yes(),
-        Seen::Nothing => Found::medium().yes(),
+        Seen::Passed(_) | Seen::Nothing if case.other_route_arrives() => {
+            Found::medium().by_other_route().yes()
+        }
+        Seen::Passed(_) => Found::undetermined().by(Control::ControlHost).yes(),
+        Seen::Nothing => Found::undetermined().yes(),
     }
 }
 

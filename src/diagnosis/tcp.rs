@@ -1,9 +1,11 @@
 //! No connection, on a direct route.
 
 use super::case::{Case, Found, Seen, rule};
+use super::dns::is_inside;
+use super::proxy::{could_not_connect, could_not_resolve};
 use super::{Baseline, Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Control, Failure, LocalKind, TcpKind, Trip};
+use crate::observation::{Control, Failure, LocalKind, ProxyKind, TcpKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::UplinkDown, uplink_down),
@@ -15,25 +17,25 @@ pub(super) const RULES: &[Rule] = &[
     rule(Cause::TcpDropped, dropped),
 ];
 
-/// Whether a trip ended before a connection was made.
+/// Whether a trip ended before a connection was made, be it by the proxy's word.
 fn is_unreached(trip: &Trip) -> bool {
     match trip.failure() {
         Some(Failure::Tcp(_)) => true,
         Some(Failure::Local(local)) => local.kind == LocalKind::NoRoute,
-        Some(Failure::Dns(_) | Failure::Proxy(_) | Failure::Tls(_) | Failure::Http(_)) | None => {
-            false
-        }
+        Some(Failure::Proxy(proxy)) => could_not_connect(&proxy),
+        Some(Failure::Dns(_) | Failure::Tls(_) | Failure::Http(_)) | None => false,
     }
 }
 
 /// The control hosts, which worked before, are not reached any more either.
 fn uplink_down(case: &Case<'_>) -> Held {
-    if case.tcp().is_none() || case.walk.baseline != Baseline::Good {
+    let by_the_proxy = case.proxy().is_some_and(|proxy| could_not_connect(&proxy));
+    if case.tcp().is_none() && !by_the_proxy || case.walk.baseline != Baseline::Good {
         return Ok(None);
     }
     match case.control_host()? {
         Seen::Failed(control) if is_unreached(control) => {
-            Found::high().by(Control::ControlHost).yes()
+            Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
         }
         Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
     }
@@ -66,19 +68,25 @@ fn unreachable(case: &Case<'_>) -> Held {
     }
 }
 
-/// Hosts of different owners are not reached alike, and never were over this route. Usual in an
-/// enterprise that leaves through proxies.
+/// Hosts of different owners, outside, are not reached alike, and never were over this route. Usual
+/// in an enterprise that leaves through proxies. Where nothing was measured before it may as well be
+/// a dead uplink, unless another way out works.
 fn egress_blocked(case: &Case<'_>) -> Held {
-    if case.tcp().is_none() {
+    let Some((_, failure)) = case.tcp().filter(|(leg, _)| !is_inside(leg.address.ip())) else {
         return Ok(None);
-    }
-    match case.control_host()? {
-        Seen::Failed(control) if is_unreached(control) => {
-            let confidence = match case.walk.baseline {
-                Baseline::Bad => super::Confidence::High,
-                Baseline::Good | Baseline::Unknown => super::Confidence::Medium,
+    };
+    let alike = |control: &Trip| match control.failure() {
+        Some(Failure::Tcp(theirs)) => theirs.kind == failure.kind,
+        _ => false,
+    };
+    match case.control_shows()? {
+        Seen::Failed(control) if alike(control) => {
+            let found = match case.walk.baseline {
+                Baseline::Bad => Found::with(case.by_controls()),
+                Baseline::Good | Baseline::Unknown if case.other_route_arrives() => Found::medium(),
+                Baseline::Good | Baseline::Unknown => Found::undetermined(),
             };
-            Found::with(confidence).by(Control::ControlHost).yes()
+            found.by(Control::ControlHost).yes()
         }
         Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
     }
@@ -86,7 +94,7 @@ fn egress_blocked(case: &Case<'_>) -> Held {
 
 /// No route reaches the target, and on each of them an unrelated host works.
 fn edge_unreachable(case: &Case<'_>) -> Held {
-    if case.tcp().is_none() || !case.every_route(|other| is_refused_beyond(other)) {
+    if !is_refused_beyond(case) || !case.every_route(is_refused_beyond) {
         return Ok(None);
     }
     if !case.control_host()?.passed() {
@@ -104,8 +112,8 @@ fn edge_unreachable(case: &Case<'_>) -> Held {
 /// word (or silence) that it could not make one.
 fn is_refused_beyond(case: &Case<'_>) -> bool {
     let by_the_proxy = case.proxy().is_some_and(|proxy| {
-        matches!(proxy.status, Some(500 | 502..=504))
-            || proxy.kind == crate::observation::ProxyKind::Timeout
+        let failed = matches!(proxy.status, Some(500 | 502..=504)) && !could_not_resolve(&proxy);
+        failed || proxy.kind == ProxyKind::Timeout
     });
     case.tcp().is_some() || by_the_proxy
 }

@@ -3,7 +3,7 @@
 use super::case::{Case, Found, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{ChainVerdict, Control, Leg, TlsFailure, TlsKind, Trip};
+use crate::observation::{Control, Failure, Leg, TlsFailure, TlsKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::TlsClientCertRequired, client_cert_required),
@@ -67,9 +67,7 @@ fn version_unsupported(case: &Case<'_>) -> Held {
 fn got_no_further(failure: &TlsFailure, seen: Seen<'_>) -> bool {
     let Some(leg) = seen.trip().and_then(Trip::leading) else { return false };
     match &leg.stop {
-        Some(crate::observation::Failure::Tls(theirs)) => {
-            theirs.kind == failure.kind && theirs.alert == failure.alert
-        }
+        Some(Failure::Tls(theirs)) => theirs.kind == failure.kind && theirs.alert == failure.alert,
         _ => false,
     }
 }
@@ -145,7 +143,7 @@ fn inspection_untrusted(case: &Case<'_>) -> Held {
         trip.leading().and_then(|leg| leg.chain.as_ref()).and_then(|chain| chain.top_issuer())
             == Some(issuer)
     };
-    match case.control_host()? {
+    match case.control_shows()? {
         Seen::Passed(control) | Seen::Failed(control) if same(control) => {
             Found::high().by(Control::ControlHost).yes()
         }
@@ -170,7 +168,7 @@ fn inspection_cert_invalid(case: &Case<'_>) -> Held {
             .and_then(|leg| leg.chain.as_ref())
             .is_some_and(|other| other.top_issuer() == chain.top_issuer() && !other.is_public())
     };
-    match case.control_host()?.trip() {
+    match case.control_shows()?.trip() {
         Some(control) if same(control) => Found::high().by(Control::ControlHost).yes(),
         Some(_) | None if case.other_route_is_public() => Found::high().by_other_route().yes(),
         Some(_) | None => Ok(None),
@@ -202,7 +200,8 @@ fn cert_unknown_issuer(case: &Case<'_>) -> Held {
     certificate(case, TlsKind::UnknownIssuer)
 }
 
-/// The server's, where a public CA issued it or every route shows the same chain.
+/// The server's, where a public CA issued it or every route shows the same chain, and neither this
+/// host's clock nor a wrong address explains it.
 fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
     if failure.kind != kind {
@@ -212,25 +211,28 @@ fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
     let same = |other: &Case<'_>| {
         other.chain().is_some_and(|theirs| theirs.certificates == chain.certificates)
     };
-    if case.every_route(same) {
-        return Found::high().by_other_route().yes();
-    }
-    let public = match kind {
-        TlsKind::WrongName => chain.public == ChainVerdict::WrongName,
-        _ => chain.is_public(),
-    };
-    if !public {
+    let everywhere = case.every_route(same);
+    if !everywhere && !chain.is_public() {
         return Found::undetermined().yes();
     }
-    // A wrong clock or a wrong address would show the same.
-    let control = case.control_host()?;
     match kind {
-        TlsKind::WrongName => match case.other_resolver()? {
-            Seen::Failed(_) => Found::high().by(Control::OtherResolver).yes(),
+        TlsKind::Expired | TlsKind::NotYetValid if case.control_host()?.passed() => {
+            Found::high().by(Control::ControlHost).yes()
+        }
+        TlsKind::Expired | TlsKind::NotYetValid => Found::undetermined().yes(),
+        _ if everywhere => Found::high().by_other_route().yes(),
+        // Anybody can have a public certificate for a name of his own.
+        _ if case.other_route_is_public() => Found::undetermined().by_other_route().yes(),
+        _ => match case.other_resolver()? {
+            Seen::Failed(other) if ends_in(other, kind) => {
+                Found::high().by(Control::OtherResolver).yes()
+            }
+            Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
             Seen::Passed(_) => Ok(None),
-            Seen::Nothing => Found::medium().yes(),
         },
-        _ if control.passed() => Found::high().by(Control::ControlHost).yes(),
-        _ => Found::medium().yes(),
     }
+}
+
+fn ends_in(trip: &Trip, kind: TlsKind) -> bool {
+    matches!(trip.failure(), Some(Failure::Tls(failure)) if failure.kind == kind)
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::case::{Case, Found, Needed, Seen};
+use super::case::{Case, Found, Needed};
 use super::facts::FACTS;
-use super::{EvidenceLine, FAULTS, Rule, Symptom, Walk, experiment, words};
+use super::{EvidenceLine, FAULTS, Key, Rule, Symptom, experiment, words};
 use crate::cause::{Cause, Layer, Party, Status};
 use crate::observation::{Change, Control, Expect};
 
@@ -131,21 +131,23 @@ pub(super) fn of_route(case: &Case<'_>) -> Result<RouteVerdict, Needed> {
     let status = fault.as_ref().map_or(Status::Ok, |(cause, found)| status_of(*cause, found));
     // Asked for together with what a rule needs, so that it costs no time of its own.
     let confirm = case.asks && case.is_news(status);
-    let repeat = if confirm { case.seen(Change::Repeat) } else { Ok(Seen::Nothing) };
-    let repeat = match repeat {
-        Ok(seen) if needed.is_empty() => seen,
-        Ok(_) => return Err(Needed(needed)),
-        Err(Needed(repeat)) => {
-            needed.extend(repeat);
-            return Err(Needed(needed));
-        }
-    };
-    let fault = if confirm { confirmed(case, fault, repeat) } else { fault };
+    if confirm && let Err(Needed(repeat)) = case.seen(Change::Repeat) {
+        needed.extend(repeat);
+    }
+    if !needed.is_empty() {
+        return Err(Needed(needed));
+    }
+    let fault = if confirm { confirmed(case, fault) } else { fault };
     Ok(publish(case, fault.as_ref(), &facts, symptom))
 }
 
 /// The first fault that holds. What a rule above it still needs is noted.
 fn decide(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Option<(Cause, Found)> {
+    let symptom = case.symptom();
+    // Nothing failed, and the key is not at fault: no rule can hold. Most checks end here.
+    if symptom.is_none() && matches!(case.target().key, Key::None | Key::InForce(_)) {
+        return None;
+    }
     for Rule { cause, holds } in FAULTS.iter().copied().flatten() {
         match holds(case) {
             Ok(Some(found)) => return Some((*cause, found)),
@@ -153,7 +155,7 @@ fn decide(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Option<(Cause
             Err(more) => needed.extend(more.0),
         }
     }
-    case.symptom().map(|_| (Cause::Unknown, Found::undetermined()))
+    symptom.map(|_| (Cause::Unknown, Found::undetermined()))
 }
 
 fn collect(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Vec<(Cause, Found)> {
@@ -173,22 +175,16 @@ fn status_of(cause: Cause, found: &Found) -> Status {
 }
 
 /// What the repeat makes of it: the same again confirms; the opposite is a fault of its own.
-fn confirmed(
-    case: &Case<'_>,
-    fault: Option<(Cause, Found)>,
-    repeat: Seen<'_>,
-) -> Option<(Cause, Found)> {
-    let again = repeat.trip().map(|trip| {
-        let walk = Walk { trip: trip.clone(), ..case.walk.clone() };
-        Case { walk: &walk, ..*case }.symptom()
-    });
-    let intermittent = || Some((Cause::Intermittent, Found::undetermined().by(Control::Repeat)));
-    match (fault, again) {
-        (fault, None) => fault.map(|(cause, found)| (cause, found.at_most(Confidence::Medium))),
-        (None, Some(None)) => None,
-        (None, Some(Some(_))) | (Some(_), Some(None)) => intermittent(),
-        (Some((cause, found)), Some(again)) if again == case.symptom() => Some((cause, found)),
-        (Some((cause, found)), Some(_)) => Some((cause, found.at_most(Confidence::Medium))),
+fn confirmed(case: &Case<'_>, fault: Option<(Cause, Found)>) -> Option<(Cause, Found)> {
+    let unconfirmed = |(cause, found): (Cause, Found)| (cause, found.at_most(Confidence::Medium));
+    let Some(repeat) = case.repeat() else { return fault.map(unconfirmed) };
+    let (first, again) = (case.symptom(), case.symptom_of(repeat));
+    if first == again {
+        fault
+    } else if first.is_none() || again.is_none() {
+        Some((Cause::Intermittent, Found::undetermined().by(Control::Repeat)))
+    } else {
+        fault.map(unconfirmed)
     }
 }
 
@@ -212,13 +208,12 @@ fn publish(
     }
     let found = headline.as_ref().map_or(Status::Ok, |finding| finding.status);
     let works = found != Status::Broken;
-    let network = network(case, headline.as_ref());
     // Closed as declared is ok, and a note says how.
-    let closed =
-        case.walk.expect == Expect::Closed && found == Status::Broken && !case.trip().arrived();
+    let closed = case.walk.expect == Expect::Closed && found == Status::Broken && !case.reached();
     if closed {
         notes.extend(headline.take());
     }
+    let network = network(case, headline.as_ref());
     RouteVerdict {
         route: case.walk.route.clone(),
         status: if closed { Status::Ok } else { found },

@@ -84,8 +84,10 @@ fn means(
     sentence
 }
 
+/// The layer where the trip ended, or else its repeat.
 fn ended_in(case: &Case<'_>) -> Layer {
-    let ended = case.symptom().map(|symptom| symptom.layer);
+    let ended =
+        case.symptom().or_else(|| case.symptom_of(case.repeat()?)).map(|symptom| symptom.layer);
     let layer =
         ended.and_then(|name| Layer::ALL.iter().copied().find(|layer| layer.label() == name));
     layer.unwrap_or(Layer::Http)

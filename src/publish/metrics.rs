@@ -310,7 +310,7 @@ impl Page {
     fn targets(&mut self, snapshot: &Snapshot, choice: Choice) {
         let mut routes: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, target) in &snapshot.targets {
-            let own = ("target", name.as_str());
+            let own = ("target", name.as_ref());
             self.put(TARGET_STATUS, &[own], code(target.status()));
             if let Some(verdict) = &target.verdict {
                 let finding = verdict.finding.as_ref().filter(|_| !target.unknown);

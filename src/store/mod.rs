@@ -198,9 +198,9 @@ pub struct Snapshot {
     /// The name of this place.
     pub site: Option<String>,
     /// The checks.
-    pub checks: BTreeMap<CheckId, Arc<Check>>,
+    pub checks: BTreeMap<Arc<CheckId>, Arc<Check>>,
     /// The targets.
-    pub targets: BTreeMap<String, Arc<Target>>,
+    pub targets: BTreeMap<Arc<str>, Arc<Target>>,
     /// The control hosts by host and route: whether the newest measurement worked.
     pub controls: BTreeMap<(String, String), bool>,
     /// The daemon itself.
@@ -245,13 +245,13 @@ impl Store {
                 now.expect = *expect;
                 now.egress.clone_from(egress);
                 now.interval = declared.interval;
-                checks.insert(id, check);
+                checks.insert(Arc::new(id), check);
             }
-            let old = self.state.targets.remove(&declared.target);
+            let old = self.state.targets.remove(declared.target.as_str());
             let old = old.map(Arc::unwrap_or_clone);
             let (verdict, since) = old.map_or((None, None), |old| (old.verdict, old.since));
             let target = Target { verdict, since, unknown: false, declared };
-            targets.insert(target.declared.target.clone(), Arc::new(target));
+            targets.insert(target.declared.target.as_str().into(), Arc::new(target));
         }
         self.state.checks = checks;
         self.state.targets = targets;
@@ -286,7 +286,7 @@ impl Store {
                 changes.push(Change { id, before, now: Arc::clone(check) });
             }
         }
-        if let Some(state) = self.state.targets.get_mut(&target) {
+        if let Some(state) = self.state.targets.get_mut(target.as_str()) {
             let state = Arc::make_mut(state);
             let same = |old: &TargetVerdict, new: &TargetVerdict| {
                 let key = |verdict: &TargetVerdict| {
@@ -316,7 +316,7 @@ impl Store {
             now.checked = Some(at);
             *now.finished.entry((Status::Unknown, NetworkState::Unknown)).or_default() += 1;
             if before != Status::Unknown {
-                changes.push(Change { id: id.clone(), before, now: Arc::clone(check) });
+                changes.push(Change { id: CheckId::clone(id), before, now: Arc::clone(check) });
             }
         }
         if let Some(state) = self.state.targets.get_mut(target) {

@@ -47,7 +47,7 @@ pub fn build(config: &Config, given: &Given) -> (Option<Plan>, Vec<Problem>) {
     let mut build = Build { given, problems: Vec::new() };
     let plan = build.plan(config);
     let mut problems = build.problems;
-    problems.sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.start));
+    problems.sort_by_key(|problem| problem.place.as_ref().map_or(usize::MAX, |place| place.start));
     let sound = problems.iter().all(|problem| problem.warning);
     (plan.filter(|_| sound), problems)
 }
@@ -90,33 +90,22 @@ impl Build<'_> {
             .iter()
             .filter_map(|server| self.resolver(server.get_ref(), server.span()))
             .collect();
-        let format = &config.log.format;
-        let formats = &[
-            ("auto", LogFormat::Auto),
-            ("text", LogFormat::Text),
-            ("journald", LogFormat::Journald),
-        ];
-        let histogram = &config.metrics.phase_histogram;
-        let histograms =
-            &[("check", Histogram::Check), ("target", Histogram::Target), ("off", Histogram::Off)];
-        if config.probe.concurrency.get_ref() == &0 {
-            self.fault(
-                config.probe.concurrency.span(),
-                "no check could ever start",
-                "write at least 1",
-            );
+        let (format, filter) = (self.format(&config.log), self.filter(&config.log.filter));
+        let phase_histogram = self.histogram(&config.metrics);
+        let allowed = self.allowed(&config.experiments.allow);
+        let concurrency = &config.probe.concurrency;
+        if concurrency.get_ref() == &0 {
+            self.fault(concurrency.span(), "no check could ever start", "write at least 1");
         }
+        // Every problem has been noted by now: what follows may stop at the first.
         Some(Plan {
             site,
             hosts: config.server.hosts.clone(),
-            log: Log {
-                format: self.one_of(format.get_ref(), format.span(), formats)?,
-                filter: self.filter(&config.log.filter),
-            },
-            phase_histogram: self.one_of(histogram.get_ref(), histogram.span(), histograms)?,
+            log: Log { format: format?, filter },
+            phase_histogram: phase_histogram?,
             address_series: config.metrics.addresses,
-            concurrency: usize::from(*config.probe.concurrency.get_ref()),
-            allowed: self.allowed(&config.experiments.allow),
+            concurrency: usize::from(*concurrency.get_ref()),
+            allowed,
             again: config.experiments.again.get(),
             trust,
             resolvers: resolvers.ok()?,
@@ -127,6 +116,22 @@ impl Build<'_> {
             targets,
             listen: listen?,
         })
+    }
+
+    fn format(&mut self, log: &config::Log) -> Option<LogFormat> {
+        let known = [
+            ("auto", LogFormat::Auto),
+            ("text", LogFormat::Text),
+            ("journald", LogFormat::Journald),
+        ];
+        self.one_of(log.format.get_ref(), log.format.span(), &known)
+    }
+
+    fn histogram(&mut self, metrics: &config::Metrics) -> Option<Histogram> {
+        let known =
+            [("check", Histogram::Check), ("target", Histogram::Target), ("off", Histogram::Off)];
+        let value = &metrics.phase_histogram;
+        self.one_of(value.get_ref(), value.span(), &known)
     }
 
     pub(super) fn text(&mut self, text: &Spanned<Text>) -> Option<String> {

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::super::Endpoint;
 use super::Build;
-use crate::config::{Config, Pick, Problem, Text};
+use crate::config::{Config, Pick, Problem, Text, nearest};
 use crate::observation::Control;
 
 /// The reason is among the problems.
@@ -39,7 +39,14 @@ impl Build<'_> {
 
     pub(super) fn filter(&mut self, filter: &Spanned<String>) -> String {
         let text = filter.get_ref();
-        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(text) {
+        // A word alone is taken for a module's name by the library; a misspelt level would be silence.
+        let levels = ["off", "error", "warn", "info", "debug", "trace"];
+        let bare = text.split(',').map(str::trim).find(|part| {
+            !part.contains('=') && !levels.contains(&part.to_ascii_lowercase().as_str())
+        });
+        if let Some(word) = bare {
+            self.fault(filter.span(), format!("`{word}` is no level"), nearest(word, &levels));
+        } else if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(text) {
             let what = format!("`{text}` is no log filter: {error}");
             self.fault(filter.span(), what, "write a level, or target=level: info, egressd=debug");
         }
@@ -147,16 +154,7 @@ impl Build<'_> {
     }
 }
 
-/// A URL without what may be a password in it.
+/// A URL without what may be a password in it: nothing that stands before an `@` is shown.
 fn shown_url(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!(
-                "{}://…{}",
-                url.get(..scheme).unwrap_or_default(),
-                url.get(at..).unwrap_or_default()
-            )
-        }
-        _ => url.to_owned(),
-    }
+    url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"))
 }

@@ -1,0 +1,336 @@
+//! A whole answer that is not the one that was hoped for: made on the way, or said by edge or API.
+
+use super::case::{Case, Found, rule};
+use super::{Author, Held, Key, Rule, TargetFacts};
+use crate::cause::{Cause, Party};
+use crate::observation::{Change, Control, HttpKind, Response};
+use crate::provider::{Provider, Reading};
+
+/// A whole answer that is not the one that was hoped for.
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::BlockPage, block_page),
+    rule(Cause::ResponseReplaced, response_replaced),
+    rule(Cause::EdgeChallenge, edge_challenge),
+    rule(Cause::RegionNotSupported, region_not_supported),
+    rule(Cause::EdgeRateLimited, edge_rate_limited),
+    rule(Cause::ApiTooLarge, too_large),
+    rule(Cause::EdgeOriginUnreachable, edge_origin_unreachable),
+    rule(Cause::EdgeFailed, edge_failed),
+    rule(Cause::EdgeBlocked, edge_blocked),
+    rule(Cause::RedirectUnexpected, redirect_unexpected),
+    rule(Cause::HeaderStripped, header_stripped),
+    rule(Cause::ApiKeyMissing, key_missing),
+    rule(Cause::ApiKeyInvalid, key_invalid),
+    rule(Cause::ApiForbidden, forbidden),
+    rule(Cause::ApiBilling, billing),
+    rule(Cause::ApiNotFound, not_found),
+    rule(Cause::ApiModelUnknown, model_unknown),
+    rule(Cause::ApiRateLimited, rate_limited),
+    rule(Cause::ApiOverloaded, overloaded),
+    rule(Cause::ApiError, api_error),
+    rule(Cause::ApiBadRequest, bad_request),
+    rule(Cause::ResponseUnexpected, response_unexpected),
+];
+
+/// What is wrong with an answer, as a symptom; none where it is what was hoped for. The origin's own
+/// 401 to a request without a key is: it proves the way.
+pub(super) fn bad_answer(
+    target: &TargetFacts,
+    response: &Response,
+    reading: &Reading,
+    author: Author,
+) -> Option<HttpKind> {
+    match response.status {
+        200..=299 if author == Author::Origin && reading.shape => None,
+        200..=299 => Some(HttpKind::UnexpectedBody),
+        300..=399 if target.provider == Provider::Generic && author.is_provider() => {
+            (!stays(target, response)).then_some(HttpKind::Redirect)
+        }
+        300..=399 => Some(HttpKind::Redirect),
+        // Without a key the demand for one is the answer that was hoped for.
+        401 if !response.keyed && demands_a_key(target, author) => None,
+        400..=499 => Some(HttpKind::Status4xx),
+        _ => Some(HttpKind::Status5xx),
+    }
+}
+
+fn demands_a_key(target: &TargetFacts, author: Author) -> bool {
+    author == Author::Origin || (target.provider == Provider::Generic && author == Author::Edge)
+}
+
+/// Whether a redirect leads to the same host.
+fn stays(target: &TargetFacts, response: &Response) -> bool {
+    let Some(location) = response.header("location") else { return false };
+    match url::Url::parse(location) {
+        Ok(url) => url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(&target.host)),
+        Err(url::ParseError::RelativeUrlWithoutBase) => !location.starts_with("//"),
+        Err(_) => false,
+    }
+}
+
+// ---- answers made on the way
+
+fn bad<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading, Author)> {
+    let (response, reading, author) = case.answer()?;
+    bad_answer(case.target(), response, &reading, author)?;
+    Some((response, reading, author))
+}
+
+fn by_middlebox<'a>(case: &Case<'a>) -> Option<&'a Response> {
+    bad(case).filter(|(_, _, author)| *author == Author::Middlebox).map(|(response, _, _)| response)
+}
+
+/// A refusal that neither origin nor edge made: the chain is the organisation's, no mark of theirs.
+fn block_page(case: &Case<'_>) -> Held {
+    match by_middlebox(case) {
+        Some(response) if response.status >= 300 && !is_network_login(response) => {
+            Found::high().yes()
+        }
+        _ => Ok(None),
+    }
+}
+
+/// RFC 9110 15.5.8, RFC 6585 6: a login of the network, not of the API.
+fn is_network_login(response: &Response) -> bool {
+    matches!(response.status, 407 | 511)
+}
+
+/// A success that is not the API's, or the network's own login, in the API's place.
+fn response_replaced(case: &Case<'_>) -> Held {
+    match by_middlebox(case) {
+        Some(_) => Found::high().yes(),
+        None => Ok(None),
+    }
+}
+
+// ---- the provider's edge
+
+/// An answer of the edge: with its mark, or on the provider's own host over a public chain.
+fn by_edge<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading)> {
+    let (response, reading, author) = bad(case)?;
+    let known = reading.edge_mark || case.target().provider != Provider::Generic;
+    (author == Author::Edge && known).then_some((response, reading))
+}
+
+/// Who owns the address that the edge sees.
+fn egress_owner(case: &Case<'_>) -> Party {
+    if case.proxied() { Party::Proxy } else { Party::Network }
+}
+
+/// Whether another way out gets an answer that is the API's own.
+fn another_egress_passes(case: &Case<'_>) -> bool {
+    case.others().any(|other| {
+        other.answer().is_some_and(|(response, reading, author)| {
+            author == Author::Origin
+                && bad_answer(other.target(), response, &reading, author)
+                    != Some(HttpKind::Status5xx)
+        })
+    })
+}
+
+fn of_egress(case: &Case<'_>) -> Found {
+    if another_egress_passes(case) {
+        Found::high().party(egress_owner(case)).by_other_route()
+    } else {
+        Found::high()
+    }
+}
+
+/// The edge asks for what only a browser can do.
+fn edge_challenge(case: &Case<'_>) -> Held {
+    match by_edge(case) {
+        Some((response, _)) if response.header("cf-mitigated").is_some() => of_egress(case).yes(),
+        _ => Ok(None),
+    }
+}
+
+/// The edge forbids, and does so without a key too: it is the egress, not the account.
+fn region_not_supported(case: &Case<'_>) -> Held {
+    let Some((response, reading)) = by_edge(case) else { return Ok(None) };
+    if response.status != 403 || reading.error_type.as_deref() != Some("forbidden") {
+        return Ok(None);
+    }
+    let found = Found::high().party(egress_owner(case));
+    if !response.keyed {
+        return found.yes();
+    }
+    match case.seen(Change::NoKey)?.trip().and_then(|trip| trip.leading()?.response.as_ref()) {
+        Some(without) if without.status == 403 => found.by(Control::NoKey).yes(),
+        Some(_) => Ok(None),
+        None => Found::undetermined().yes(),
+    }
+}
+
+/// 429 without the API's mark.
+fn edge_rate_limited(case: &Case<'_>) -> Held {
+    match by_edge(case) {
+        Some((response, _)) if response.status == 429 => {
+            Found::high().party(egress_owner(case)).yes()
+        }
+        _ => Ok(None),
+    }
+}
+
+/// 413, by the edge or the API.
+fn too_large(case: &Case<'_>) -> Held {
+    match bad(case) {
+        Some((response, _, author)) if author.is_provider() && response.status == 413 => {
+            Found::high().yes()
+        }
+        _ => Ok(None),
+    }
+}
+
+/// 520 to 527 and 530 (developers.cloudflare.com, "Cloudflare 5xx errors").
+fn edge_origin_unreachable(case: &Case<'_>) -> Held {
+    match by_edge(case) {
+        Some((response, _)) if matches!(response.status, 520..=527 | 530) => Found::high().yes(),
+        _ => Ok(None),
+    }
+}
+
+/// Another 5xx of the edge.
+fn edge_failed(case: &Case<'_>) -> Held {
+    match by_edge(case) {
+        Some((response, _)) if response.status >= 500 => Found::high().yes(),
+        _ => Ok(None),
+    }
+}
+
+/// Another 4xx of the edge. 403 with the account's key, and none without, is the account's.
+fn edge_blocked(case: &Case<'_>) -> Held {
+    match by_edge(case) {
+        Some((response, reading)) if (400..500).contains(&response.status) => {
+            let by_account = reading.error_type.as_deref() == Some("forbidden") && response.keyed;
+            if by_account {
+                return Ok(None);
+            }
+            of_egress(case).yes()
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A redirect away from what was asked.
+fn redirect_unexpected(case: &Case<'_>) -> Held {
+    match bad(case) {
+        Some((response, _, author))
+            if author.is_provider() && (300..400).contains(&response.status) =>
+        {
+            Found::high().yes()
+        }
+        _ => Ok(None),
+    }
+}
+
+// ---- the API itself
+
+/// What the provider says that this answer means.
+fn api(case: &Case<'_>) -> Option<Cause> {
+    let (response, reading, author) = bad(case)?;
+    if response.status < 400 || !author.is_provider() {
+        return None;
+    }
+    // The edge's "forbidden" that the same egress does not get without a key is the account's.
+    if author == Author::Edge
+        && reading.error_type.as_deref() == Some("forbidden")
+        && response.keyed
+    {
+        return Some(Cause::ApiForbidden);
+    }
+    if author == Author::Edge && by_edge(case).is_some() {
+        return None;
+    }
+    (case.target().provider.facts().cause)(response, &reading)
+}
+
+fn says(case: &Case<'_>, cause: Cause) -> Held {
+    match api(case) {
+        Some(said) if said == cause => Found::high().yes(),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The API says that the key's header is missing, though it was sent; another route delivers it, be
+/// the key right or wrong.
+fn header_stripped(case: &Case<'_>) -> Held {
+    let keyed = case.answer().is_some_and(|(response, _, _)| response.keyed);
+    if !keyed || api(case) != Some(Cause::ApiKeyMissing) {
+        return Ok(None);
+    }
+    let delivered = case.others().any(|other| {
+        other.answer().is_some_and(|(response, _, author)| {
+            response.keyed && author == Author::Origin && api(&other) != Some(Cause::ApiKeyMissing)
+        })
+    });
+    if delivered {
+        let party = if case.proxied() { Party::Proxy } else { Party::Inspection };
+        return Found::high().party(party).by_other_route().yes();
+    }
+    Found::undetermined().yes()
+}
+
+/// 401, and no key was sent although one is configured.
+fn key_missing(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiKeyMissing)
+}
+
+/// 401 with a key.
+fn key_invalid(case: &Case<'_>) -> Held {
+    match case.target().key {
+        Key::InForce(_) => says(case, Cause::ApiKeyInvalid),
+        Key::None | Key::Unavailable(..) | Key::Empty(_) | Key::Unsendable(..) => Ok(None),
+    }
+}
+
+/// The API knows the account and refuses it.
+fn forbidden(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiForbidden)
+}
+
+/// Billing, credit or a spend limit.
+fn billing(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiBilling)
+}
+
+/// 404 for a path.
+fn not_found(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiNotFound)
+}
+
+/// 404 for a model.
+fn model_unknown(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiModelUnknown)
+}
+
+/// 429 with the API's mark: the key works, and is busy.
+fn rate_limited(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiRateLimited)
+}
+
+/// The API says that it is overloaded.
+fn overloaded(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiOverloaded)
+}
+
+/// Another 5xx in the API's own shape.
+fn api_error(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiError)
+}
+
+/// Another 4xx in the API's own shape.
+fn bad_request(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiBadRequest)
+}
+
+/// A success of origin or edge, and not what was asked for.
+fn response_unexpected(case: &Case<'_>) -> Held {
+    match bad(case) {
+        Some((response, _, author))
+            if author.is_provider() && (200..300).contains(&response.status) =>
+        {
+            Found::high().yes()
+        }
+        _ => Ok(None),
+    }
+}
