@@ -4,9 +4,19 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
-    clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
 
 // The architecture: who may know whom, sizes, first lines.
 mod tidy;
+// Configurations, good and bad.
+mod config;
+// Stories: observations in, verdict out.
+mod scenarios;
+// `egressd check`, the real binary against real servers.
+mod check;
+// The daemon, the real binary, scraped by a real Prometheus.
+mod daemon;
+
+// Servers and programs that the tests start.
+mod support;

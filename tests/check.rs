@@ -1,0 +1,315 @@
+//! `egressd check`, the real binary against real servers: words, JSON, nagios, exit statuses, and where a
+//! key goes.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::support::http::Behaviour as Http;
+use crate::support::pki::{Authority, Flaw};
+use crate::support::program::{Finished, Folder, egressd, run};
+use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
+use crate::support::tcp::ClosedPort;
+use crate::support::tls::{Behaviour as Tls, TlsServer};
+
+/// What every story here has: a CA that counts as public, a control host that works.
+struct World {
+    folder: Folder,
+    authority: Authority,
+    control: TlsServer,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let authority = Authority::new("Public Test Root");
+        folder.write("public.pem", &authority.pem());
+        let answer = Http::Answer { status: 200, headers: Vec::new(), body: b"hello".to_vec() };
+        let leaf = Arc::new(authority.leaf(&["127.0.0.1", "localhost"]));
+        let control = TlsServer::start(&leaf, Tls::Serve(answer));
+        Self { folder, authority, control }
+    }
+
+    fn server(&self, behaviour: Tls) -> TlsServer {
+        TlsServer::start(&Arc::new(self.authority.leaf(&["127.0.0.1"])), behaviour)
+    }
+
+    /// A configuration with these targets.
+    fn config(&self, rest: &str) -> String {
+        let text = format!(
+            "[trust]\nsystem = false\npublic_roots = \"{}\"\n[control]\nurls = [\"https://localhost:{}/\"]\n\
+             [probe]\ninterval = \"1s\"\ntimeout = \"1s\"\n{rest}",
+            self.folder.path().join("public.pem").display(),
+            self.control.address().port(),
+        );
+        self.folder.write("egressd.toml", &text).display().to_string()
+    }
+
+    fn json(&self, rest: &str) -> (i32, Value) {
+        let file = self.config(rest);
+        let finished = run(&["check", "--config", &file, "--format", "json"]);
+        let value = serde_json::from_str(&finished.stdout);
+        (finished.code, value.unwrap_or_else(|_| panic!("{}{}", finished.stdout, finished.stderr)))
+    }
+}
+
+fn target(name: &str, server: &TlsServer, more: &str) -> String {
+    format!(
+        "[[target]]\nname = \"{name}\"\nurl = \"https://{}/v1/models\"\n{more}\n",
+        server.address()
+    )
+}
+
+/// Status, cause, party, network of the first check.
+fn verdict(document: &Value) -> [Option<&str>; 4] {
+    ["status", "cause", "party", "network"].map(|key| document["checks"][0][key].as_str())
+}
+
+#[test]
+fn the_origins_own_401_proves_the_way() {
+    let world = World::new();
+    let api = world.server(Tls::Serve(Http::AnthropicUnauthorized));
+    let (code, document) = world.json(&target("api", &api, "provider = \"anthropic\""));
+    assert_eq!(
+        (code, verdict(&document)),
+        (0, [Some("ok"), None, None, Some("ok")]),
+        "{document:#}"
+    );
+    let check = &document["checks"][0];
+    assert_eq!(check["response"]["author"], "origin");
+    assert_eq!(check["response"]["error_type"], "authentication_error");
+    let notes: Vec<&str> = check["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|note| note["cause"].as_str())
+        .collect();
+    assert_eq!(notes, ["api_key_missing", "gateway"]);
+    // A healthy check makes one trip and no experiment.
+    assert_eq!((api.requests().len(), world.control.requests().len()), (1, 0));
+}
+
+#[test]
+fn a_key_is_sent_and_judged_and_never_shown() {
+    let world = World::new();
+    let api = world.server(Tls::Serve(Http::AnthropicByKey { good: "sk-ant-good".into() }));
+    let key = world.folder.write("key", "sk-ant-wrong\n");
+    let keyed = format!("provider = \"anthropic\"\nkey = {{ file = \"{}\" }}", key.display());
+    let (code, document) = world.json(&target("api", &api, &keyed));
+    let expected = [Some("broken"), Some("api_key_invalid"), Some("account"), Some("ok")];
+    assert_eq!((code, verdict(&document)), (2, expected), "{document:#}");
+    assert!(!document.to_string().contains("sk-ant-wrong"));
+    let sent: Vec<_> =
+        api.requests().iter().filter_map(|r| r.header("x-api-key").map(str::to_owned)).collect();
+    assert!(sent.iter().all(|key| key == "sk-ant-wrong") && !sent.is_empty(), "{sent:?}");
+
+    world.folder.write("key", "sk-ant-good\n");
+    let (code, document) = world.json(&target("api", &api, &keyed));
+    assert_eq!((code, verdict(&document)[0]), (0, Some("ok")), "{document:#}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_stops_nothing_and_is_named() {
+    let world = World::new();
+    let api = world.server(Tls::Serve(Http::AnthropicByKey { good: "k".into() }));
+    for (content, cause, party) in [
+        (None, "local_credential_unavailable", "credential"),
+        (Some(""), "api_key_missing", "account"),
+        (Some("sk ant\n"), "api_key_invalid", "account"),
+        (Some("sk\tant"), "api_key_invalid", "account"),
+    ] {
+        let key = world.folder.path().join("secret");
+        std::fs::remove_file(&key).ok();
+        content.map(|content| world.folder.write("secret", content));
+        let keyed = format!("provider = \"anthropic\"\nkey = {{ file = \"{}\" }}", key.display());
+        let (code, document) = world.json(&target("api", &api, &keyed));
+        let expected = [Some("broken"), Some(cause), Some(party), Some("ok")];
+        assert_eq!((code, verdict(&document)), (2, expected), "{content:?}: {document:#}");
+        let text = document.to_string();
+        assert!(text.contains("secret") && !text.contains("sk ant"), "the place and not the value");
+    }
+    assert!(api.requests().iter().all(|request| request.header("x-api-key").is_none()));
+}
+
+#[test]
+fn a_key_never_goes_over_a_chain_that_nobody_verified() {
+    let world = World::new();
+    let stranger = Authority::new("Stranger");
+    for leaf in [
+        stranger.leaf(&["127.0.0.1"]),
+        world.authority.flawed_leaf(&["127.0.0.1"], Flaw::Expired),
+        world.authority.flawed_leaf(&["127.0.0.1"], Flaw::WrongName),
+        world.authority.flawed_leaf(&["127.0.0.1"], Flaw::SelfSigned),
+    ] {
+        let api = TlsServer::start(&Arc::new(leaf), Tls::Serve(Http::AnthropicUnauthorized));
+        let key = world.folder.write("key", "sk-ant-precious\n");
+        let keyed = format!("provider = \"anthropic\"\nkey = {{ file = \"{}\" }}", key.display());
+        let (code, document) = world.json(&target("api", &api, &keyed));
+        assert_eq!((code, verdict(&document)[0]), (2, Some("broken")), "{document:#}");
+        assert!(api.requests().is_empty(), "not even a request");
+    }
+}
+
+#[test]
+fn the_document_has_exactly_the_keys_of_the_contract() {
+    let world = World::new();
+    let api = world.server(Tls::Alert(112));
+    let (_, document) = world.json(&target("api", &api, ""));
+    let keys = |value: &Value| -> Vec<String> {
+        let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    let sorted = |text: &str| {
+        let mut keys: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys(&document), sorted("schema version site checks targets"));
+    assert_eq!(document["schema"], "egressd.status/1");
+    let check = &document["checks"][0];
+    assert_eq!(
+        keys(check),
+        sorted(
+            "target route expect status network layer cause party confidence since flapping incident \
+             failure summary advice do_not ask notes evidence phases addresses tls response started \
+             seconds latest"
+        )
+    );
+    assert_eq!(keys(&check["failure"]), sorted("layer kind"));
+    assert_eq!(keys(&check["phases"]), sorted("dns connect proxy tls first_byte body"));
+    assert_eq!(keys(&check["addresses"][0]), sorted("address family status failure"));
+    assert_eq!(keys(&check["evidence"][0]), sorted("control result detail means"));
+    assert_eq!(keys(&check["latest"]), sorted("status failure"));
+    assert_eq!(
+        keys(&document["targets"][0]),
+        sorted("target status layer cause party confidence summary")
+    );
+    assert_eq!(check["phases"]["tls"], Value::Null, "a phase that was not passed is null, never 0");
+    assert_eq!(check["failure"], serde_json::json!({ "layer": "tls", "kind": "alert" }));
+}
+
+#[test]
+fn exit_statuses_are_those_of_the_worst_target() {
+    let world = World::new();
+    let api = world.server(Tls::Serve(Http::AnthropicUnauthorized));
+    let closed = ClosedPort::hold();
+    let fine = target("fine", &api, "provider = \"anthropic\"");
+    let shut = format!("[[target]]\nname = \"shut\"\nurl = \"https://{}/\"\n", closed.address());
+    let file = world.config(&format!("{fine}{shut}"));
+    let code = |arguments: &[&str]| run(&[&["check", "--config", &file], arguments].concat()).code;
+    assert_eq!(code(&[]), 2);
+    assert_eq!(code(&["fine"]), 0);
+    assert_eq!(code(&["shut"]), 2);
+    assert_eq!(code(&["fine", "--route", "direct"]), 0);
+    // What is asked wrongly is "unknown" to a monitor.
+    assert_eq!(code(&["fin"]), 3);
+    assert_eq!(code(&["fine", "--route", "corp"]), 3);
+    assert_eq!(code(&["--format", "yaml"]), 3);
+    assert_eq!(run(&["run", "--nonsense"]).code, 2);
+    let hint = run(&["check", "--config", &file, "fin"]).stderr;
+    assert!(hint.contains("did you mean `fine`?"), "{hint}");
+}
+
+#[test]
+fn nagios_gets_one_line_and_performance_data() {
+    let world = World::new();
+    let closed = ClosedPort::hold();
+    let file = world
+        .config(&format!("[[target]]\nname = \"shut\"\nurl = \"https://{}/\"\n", closed.address()));
+    let finished = run(&["check", "--config", &file, "--format", "nagios"]);
+    assert_eq!(finished.code, 2);
+    let line = finished.stdout.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n') && line.is_ascii(), "{line}");
+    let (text, data) = line.split_once(" | ").unwrap();
+    assert!(
+        text.starts_with("EGRESSD CRITICAL - shut via direct: ") && text.len() <= 200,
+        "{text}"
+    );
+    assert_eq!(data, "ok=0 degraded=0 broken=1 unknown=0");
+}
+
+#[test]
+fn a_url_is_checked_without_a_file() {
+    let world = World::new();
+    let api = world.server(Tls::Serve(Http::Redirect("/elsewhere".into())));
+    let file = world.config("[[target]]\nname = \"unused\"\nurl = \"https://127.0.0.1:1/\"\n");
+    let url = format!("https://{}/x", api.address());
+    let finished = run(&["check", &url, "--config", &file, "--format", "json"]);
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(finished.code, 0, "{document:#}");
+    assert_eq!(document["checks"][0]["target"], "127.0.0.1");
+    assert_eq!(api.requests().len(), 1, "a redirect is recorded, not followed");
+    assert_eq!(api.requests()[0].path, "/x");
+
+    for (arguments, says) in [
+        (vec!["https://"], "no URL"),
+        (vec!["ftp://a.example/"], "http:// or https://"),
+        (vec!["https://u:pw@a.example/"], "not sent"),
+        (vec!["--proxy", "http://p:1"], "goes with a URL"),
+    ] {
+        let finished = run(&[&["check", "--config", file.as_str()], arguments.as_slice()].concat());
+        assert_eq!(finished.code, 3);
+        assert!(
+            finished.stderr.contains(says) && !finished.stderr.contains("pw@"),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
+fn the_environments_proxy_is_walked_by_name() {
+    let world = World::new();
+    let leaf = world.authority.leaf(&["api.anthropic.com", "localhost"]);
+    let api = TlsServer::start(&Arc::new(leaf), Tls::Serve(Http::AnthropicUnauthorized));
+    let proxy = Proxy::start(Tunnelling::Tunnel, &[("api.anthropic.com", api.address())]);
+    let file = world.config(
+        "[[route]]\nname = \"environment\"\nproxy = \"environment\"\n\
+         [[target]]\nname = \"api\"\nprovider = \"anthropic\"\nroutes = [\"environment\"]\n",
+    );
+    let output = egressd()
+        .args(["check", "--config", &file, "--format", "json"])
+        .env("https_proxy", format!("http://{}", proxy.address()))
+        .output()
+        .unwrap();
+    let finished = Finished::of(output);
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!((finished.code, verdict(&document)[0]), (0, Some("ok")), "{document:#}");
+    assert_eq!(document["checks"][0]["route"], "environment");
+    assert!(document["checks"][0]["phases"]["proxy"].is_number());
+    let targets: Vec<String> = proxy.connects().into_iter().map(|connect| connect.target).collect();
+    assert_eq!(targets, ["api.anthropic.com:443"], "the name, not an address");
+}
+
+#[test]
+fn people_get_a_tree_and_what_to_do() {
+    let world = World::new();
+    let api = world.server(Tls::AfterHello(crate::support::wire::Ending::Reset));
+    let finished = run(&["check", "--config", &world.config(&target("api", &api, ""))]);
+    assert_eq!(finished.code, 2);
+    let text = finished.stdout;
+    for part in [
+        "api · direct",
+        "BROKEN",
+        "├ dns",
+        "├ tcp      ok",
+        "├ tls      reset",
+        "└ http     –",
+        "✓ control_host",
+        "✗ other_name",
+        "✗ repeat",
+        "\nverdict ",
+        "\nmeans ",
+        "\ndo ",
+        "\ndo not ",
+        "\nask ",
+        "\nreport ",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let wide: Vec<&str> = text.lines().skip(1).filter(|line| line.chars().count() > 110).collect();
+    assert_eq!(wide, Vec::<&str>::new());
+    assert!(!text.contains('\u{1b}'), "no colour where nobody looks");
+    assert!(text.lines().next().unwrap().contains("keys: none configured"), "{text}");
+}

@@ -1,0 +1,171 @@
+//! Stories: observations in, verdict out, no network. Each `scenarios/*.toml` is one.
+//!
+//! A story hands over only what `diagnose` asks for: an experiment that it does not tell fails it,
+//! and so does one that it tells in vain. What a story may say is in `story.rs`; `trips.toml` holds
+//! the trips that many share. The code is never asked what a story should expect.
+
+mod story;
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use egressd::cause::{CAUSES, Cause, Party};
+use egressd::diagnosis::{Evidence, Finding, Findings, RouteVerdict};
+use egressd::observation::Failure;
+
+use story::{Expected, Library, Story, TargetExpected};
+
+/// A summary at most, in characters.
+const SUMMARY: usize = 140;
+/// Shorter texts of a peer may be ordinary words.
+const TELLING: usize = 12;
+/// Those who are not at fault where a site is broken, or where nothing is.
+const ON_THE_WAY: [Party; 4] = [Party::Firewall, Party::Proxy, Party::Inspection, Party::Portal];
+
+#[test]
+fn every_story_ends_as_it_says() {
+    let library = Library::read();
+    let mut problems = library.problems.clone();
+    for (name, story) in &library.stories {
+        if let Err(difference) = differences(story, &library) {
+            problems.push(format!("{name}: {difference}"));
+        }
+    }
+    let (wrong, all) = (problems.len(), library.stories.len());
+    assert!(problems.is_empty(), "{wrong} of {all} stories:\n\n{}\n", problems.join("\n\n"));
+}
+
+#[test]
+fn every_cause_has_a_story() {
+    let library = Library::read();
+    let expected =
+        library.stories.iter().flat_map(|(_, story)| story.expected().unwrap_or_default());
+    let told: BTreeSet<Cause> =
+        expected.flat_map(|expected| expected.notes.into_iter().chain(expected.cause)).collect();
+    let missing: Vec<&str> =
+        CAUSES.iter().filter(|row| !told.contains(&row.cause)).map(|row| row.id).collect();
+    assert!(missing.is_empty(), "no story expects {missing:?}");
+}
+
+#[test]
+fn a_quarter_of_the_stories_accuse_nobody() {
+    let library = Library::read();
+    let negative = library.stories.iter().filter(|(_, story)| story.negative).count();
+    let all = library.stories.len();
+    assert!(negative * 4 >= all, "{negative} of {all} are negative");
+}
+
+#[test]
+fn every_shared_trip_is_used() {
+    let library = Library::read();
+    let values = library.stories.iter().flat_map(|(_, story)| {
+        let routes = story.route.iter().map(|route| &route.trip);
+        routes.chain(story.outcome.iter().filter_map(|told| told.trip.as_ref()))
+    });
+    let names: BTreeSet<&str> =
+        values.filter_map(|value| value.as_str().or_else(|| value.get("like")?.as_str())).collect();
+    let unused: Vec<&String> =
+        library.shared.keys().filter(|name| !names.contains(name.as_str())).collect();
+    assert!(unused.is_empty(), "no story uses {unused:?} of trips.toml");
+}
+
+/// Everything that is not as the story says.
+fn differences(story: &Story, library: &Library) -> Result<(), String> {
+    let (evidence, findings) = story.run(library)?;
+    let expected = story.expected()?;
+    let found: Vec<Expected> = findings.routes.iter().map(decided).collect();
+    let mut report = compare("the routes", &found, &expected);
+    let headline = findings.target.finding.as_ref();
+    let target = TargetExpected {
+        status: findings.target.status,
+        cause: headline.map(|finding| finding.cause),
+        party: headline.map(|finding| finding.party),
+    };
+    report += &compare("the target", &target, &story.expected_of_target(&expected)?);
+    report += &wording(&evidence, &findings);
+    if story.negative {
+        let headlines = findings.routes.iter().filter_map(|route| route.finding.as_ref());
+        let parties: Vec<Party> = headlines.chain(headline).map(|finding| finding.party).collect();
+        let accused: Vec<&Party> =
+            parties.iter().filter(|party| ON_THE_WAY.contains(party)).collect();
+        report += &compare("whom a negative story accuses", &accused, &Vec::new());
+    }
+    if report.is_empty() { Ok(()) } else { Err(format!("{}{report}", story.sentence)) }
+}
+
+fn compare<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -> String {
+    if found == expected {
+        return String::new();
+    }
+    format!("\n  {what}\n    expected {expected:?}\n    found    {found:?}")
+}
+
+fn decided(verdict: &RouteVerdict) -> Expected {
+    let finding = verdict.finding.as_ref();
+    let mut notes: Vec<Cause> = verdict.notes.iter().map(|note| note.cause).collect();
+    notes.sort();
+    Expected {
+        route: Some(verdict.route.clone()),
+        status: verdict.status,
+        network: verdict.network,
+        cause: finding.map(|finding| finding.cause),
+        party: finding.map(|finding| finding.party),
+        confidence: finding.map(|finding| finding.confidence),
+        layer: finding.map(|finding| finding.layer),
+        notes,
+    }
+}
+
+/// What is wrong with the words.
+fn wording(evidence: &Evidence, findings: &Findings) -> String {
+    let of_routes = findings.routes.iter();
+    let of_routes = of_routes.flat_map(|route| route.finding.iter().chain(&route.notes));
+    let peers = peer_texts(evidence);
+    let mut report = String::new();
+    for Finding { summary, means, advice, do_not, .. } in of_routes.chain(&findings.target.finding)
+    {
+        let fits = summary.is_ascii() && summary.len() <= SUMMARY;
+        report += &compare("a summary that is no line of ASCII", &fits, &true);
+        let said = [summary, means, advice, do_not];
+        let from_peers: Vec<&String> =
+            peers.iter().filter(|text| said.iter().any(|said| said.contains(*text))).collect();
+        report += &compare("a peer's text in words", &from_peers, &Vec::new());
+    }
+    report
+}
+
+/// Texts that peers chose, in all trips.
+fn peer_texts(evidence: &Evidence) -> BTreeSet<String> {
+    let ran = evidence.outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok());
+    let mut texts = BTreeSet::new();
+    for leg in evidence.walks.iter().map(|walk| &walk.trip).chain(ran).flat_map(|trip| &trip.legs) {
+        if let Some(response) = &leg.response {
+            texts.insert(response.body.clone());
+            texts.extend(response.headers.iter().map(|(_, value)| value.clone()));
+            let body: Option<serde_json::Value> = serde_json::from_str(&response.body).ok();
+            for key in ["message", "type"] {
+                let said = body.as_ref().and_then(|body| body.get("error")?.get(key)?.as_str());
+                texts.extend(said.map(str::to_owned));
+            }
+        }
+        for certificate in leg.chain.iter().flat_map(|chain| &chain.certificates) {
+            texts.extend([certificate.subject.clone(), certificate.issuer.clone()]);
+            texts.extend(certificate.issuer.split('=').map(str::to_owned));
+            texts.extend(certificate.names.iter().cloned());
+        }
+        match &leg.stop {
+            Some(Failure::Proxy(failure)) => {
+                texts.insert(failure.body.clone());
+                texts.extend(failure.headers.iter().map(|(_, value)| value.clone()));
+            }
+            Some(Failure::Tls(failure)) => {
+                texts.extend([failure.first_bytes.clone(), failure.detail.clone()]);
+            }
+            Some(Failure::Http(failure)) => texts.extend([failure.detail.clone()]),
+            Some(Failure::Local(_) | Failure::Dns(_) | Failure::Tcp(_)) | None => {}
+        }
+    }
+    let host = &evidence.target.host;
+    texts.retain(|text| text.len() >= TELLING && !host.contains(text.as_str()));
+    texts
+}

@@ -1,0 +1,143 @@
+//! Unsound answers over HTTP/1.1, written byte by byte. One table says what each behaviour sends and how it goes on from there.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::super::Journal;
+use super::super::wire::{self, Ending, Record};
+use super::{Behaviour, Request};
+
+/// What is sent at once, and what then.
+pub(super) struct Script {
+    first: Vec<u8>,
+    then: Then,
+}
+
+enum Then {
+    End(Ending),
+    /// Again and again, until the peer ends it.
+    Repeat(Vec<u8>),
+    /// A byte each time that long has passed, then silence.
+    Drip(Vec<u8>, Duration),
+}
+
+/// The script of a behaviour, or `None` where it is none of these.
+pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
+    let close = Then::End(Ending::Close);
+    let silent = Then::End(Ending::Silent);
+    let (first, then) = match behaviour {
+        Behaviour::CloseWithoutByte => (String::new(), close),
+        Behaviour::ResetWithoutByte => (String::new(), Then::End(Ending::Reset)),
+        Behaviour::HalfHeadThenStall => (HALF_HEAD.to_owned(), silent),
+        Behaviour::HalfHeadThenClose => (HALF_HEAD.to_owned(), close),
+        Behaviour::HeadThenStall => (head("Content-Length: 26"), silent),
+        Behaviour::BodyStall => (head("Content-Length: 26") + &BODY[..13], silent),
+        Behaviour::Drip(pause) => (head("Content-Length: 26"), Then::Drip(BODY.into(), *pause)),
+        Behaviour::BodyTruncated => (head("Content-Length: 26") + &BODY[..13], close),
+        Behaviour::ChunkCut => (head("Transfer-Encoding: chunked") + "1a\r\n" + &BODY[..13], close),
+        Behaviour::BadStatusLine => {
+            ("HTPP/1.1 two hundred\r\nContent-Length: 0\r\n\r\n".to_owned(), close)
+        }
+        Behaviour::TwoContentLengths => {
+            (head("Content-Length: 26\r\nContent-Length: 13") + BODY, close)
+        }
+        Behaviour::EndlessHeaders => {
+            ("HTTP/1.1 200 OK\r\n".to_owned(), Then::Repeat(filler_header()))
+        }
+        Behaviour::EndlessContinue => {
+            (String::new(), Then::Repeat("HTTP/1.1 100 Continue\r\n\r\n".repeat(40).into()))
+        }
+        Behaviour::EndlessBody => {
+            (head("Transfer-Encoding: chunked"), Then::Repeat(filler_chunk()))
+        }
+        Behaviour::HugeContentLength => {
+            (head("Content-Length: 10000000000000"), Then::Repeat(vec![b' '; 1024]))
+        }
+        Behaviour::Answer { .. }
+        | Behaviour::AnthropicUnauthorized
+        | Behaviour::AnthropicByKey { .. }
+        | Behaviour::HtmlBlockPage(_)
+        | Behaviour::CloudflareChallenge
+        | Behaviour::CloudflareForbiddenJson
+        | Behaviour::Edge522
+        | Behaviour::Redirect(_)
+        | Behaviour::CompressedBomb
+        | Behaviour::NoAnswer
+        | Behaviour::H2GoAway(_)
+        | Behaviour::H2ResetStream(_) => return None,
+    };
+    Some(Script { first: first.into(), then })
+}
+
+/// Takes one request, then plays the script.
+pub(super) async fn play<S>(
+    stream: &mut S,
+    record: &Record,
+    script: Script,
+    requests: &Journal<Request>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(request) = read_request(stream).await else {
+        return;
+    };
+    requests.push(request);
+    if stream.write_all(&script.first).await.is_err() || stream.flush().await.is_err() {
+        return;
+    }
+    match script.then {
+        Then::End(ending) => wire::end(stream, record, ending).await,
+        Then::Repeat(bytes) => wire::repeat(stream, &bytes).await,
+        Then::Drip(bytes, pause) => drip(stream, &bytes, pause).await,
+    }
+}
+
+const HALF_HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: applica";
+
+const BODY: &str = "{\"data\":[],\"has_more\":0.0}";
+
+fn head(field: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{field}\r\n\r\n")
+}
+
+fn filler_header() -> Vec<u8> {
+    format!("X-Filler: {}\r\n", "x".repeat(500)).into()
+}
+
+fn filler_chunk() -> Vec<u8> {
+    format!("400\r\n{}\r\n", "x".repeat(1024)).into()
+}
+
+async fn drip<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8], pause: Duration) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let drops = async {
+        for byte in bytes {
+            tokio::time::sleep(pause).await;
+            if writer.write_all(&[*byte]).await.is_err() || writer.flush().await.is_err() {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = wire::drain(&mut reader) => {}
+        () = drops => {}
+    }
+}
+
+async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Request> {
+    let (head, mut body) = wire::read_head(stream).await?;
+    let (words, headers) = wire::parse_head(&head);
+    let mut words = words.into_iter();
+    let (method, path) = (words.next()?, words.next()?);
+    let request = Request { http2: false, method, path, headers, body: Vec::new() };
+    let length =
+        request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    while body.len() < length {
+        if stream.read_buf(&mut body).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some(Request { body, ..request })
+}
