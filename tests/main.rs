@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
+    clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
 
@@ -13,10 +14,17 @@ mod tidy;
 mod config;
 // Stories: observations in, verdict out.
 mod scenarios;
+// Each layer against servers that misbehave.
+mod layers;
 // `egressd check`, the real binary against real servers.
 mod check;
 // The daemon, the real binary, scraped by a real Prometheus.
 mod daemon;
+
+// What is written is true.
+mod docs;
+// Faults that need a network of namespaces.
+mod netns;
 
 // Servers and programs that the tests start.
 mod support;

@@ -29,7 +29,14 @@ pub(super) fn finding(case: &Case<'_>, cause: Cause, found: &Found) -> Finding {
         confidence: found.confidence,
         summary: fit(&head, &clause, because.as_deref()),
         means: means(&slots, row.says, &clause, found.confidence, because.as_deref()),
-        advice: slots.fill(row.advice),
+        advice: match found.confidence {
+            // Nobody is sent to work on a guess.
+            Confidence::Low => format!(
+                "Network team: find out which it is ({}): compare with another route, or from another host.",
+                slots.fill(row.or)
+            ),
+            Confidence::Medium | Confidence::High => slots.fill(row.advice),
+        },
         do_not: slots.fill(row.do_not),
         ask: ask(case, found.party.unwrap_or(row.party), &slots),
     }
@@ -156,7 +163,7 @@ impl Slots {
             let all = trip.lookup.addresses();
             all.first().map_or_else(|| target.host.clone(), ToString::to_string)
         };
-        let source = leg.and_then(|leg| leg.connected.as_ref()).and_then(|made| made.local);
+        let source = leg.and_then(|leg| leg.local);
         let resolver = match trip.lookup.source {
             Source::Hosts => "the hosts file".to_owned(),
             Source::Dns | Source::Literal => trip.lookup.servers.join(", "),

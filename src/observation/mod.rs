@@ -145,6 +145,9 @@ impl Lookup {
 pub struct Leg {
     /// The address and port of the first hop.
     pub address: SocketAddr,
+    /// Our own end, for other people's logs; also where no connection came about.
+    #[serde(default)]
+    pub local: Option<SocketAddr>,
     /// The connection.
     #[serde(default)]
     pub connected: Option<Connected>,
@@ -170,6 +173,7 @@ impl Leg {
     pub fn to(address: SocketAddr) -> Self {
         Self {
             address,
+            local: None,
             connected: None,
             tunnelled: None,
             secured: None,
@@ -204,8 +208,6 @@ impl Leg {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Connected {
-    /// Our own end, for other people's logs.
-    pub local: Option<SocketAddr>,
     /// Time in seconds.
     pub seconds: f64,
     /// What the kernel counted at that moment.

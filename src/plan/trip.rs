@@ -112,7 +112,10 @@ impl Plan {
     /// The trip to a control host along a route: no credentials, ever.
     pub fn control_trip(&self, index: usize, route: &Route) -> Result<TripPlan, NotRun> {
         let endpoint = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
-        Ok(TripPlan { families: Families::First, ..trip_to(endpoint, route, CONTROL_TIMEOUT) })
+        // Shared by all targets: it fits into the shortest trip.
+        let shortest = self.targets.iter().map(|target| target.timeout).min();
+        let timeout = shortest.map_or(CONTROL_TIMEOUT, |shortest| shortest.min(CONTROL_TIMEOUT));
+        Ok(TripPlan { families: Families::First, ..trip_to(endpoint, route, timeout) })
     }
 
     /// The trip with one thing changed.

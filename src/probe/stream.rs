@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,6 +22,8 @@ pub(super) struct Counts {
     received: AtomicU64,
     limit: AtomicU64,
     first: Mutex<Vec<u8>>,
+    refusal: Mutex<Option<rustls::Error>>,
+    reset: AtomicBool,
 }
 
 impl Counts {
@@ -32,6 +34,8 @@ impl Counts {
             received: AtomicU64::new(0),
             limit: AtomicU64::new(limit),
             first: Mutex::new(Vec::new()),
+            refusal: Mutex::new(None),
+            reset: AtomicBool::new(false),
         })
     }
 
@@ -66,6 +70,26 @@ impl Counts {
         self.first.lock().map(|first| first.clone()).unwrap_or_default()
     }
 
+    /// The TLS error that the stream below ended in: h2 keeps only the words of an `io::Error`.
+    pub(super) fn refusal(&self) -> Option<rustls::Error> {
+        self.refusal.lock().ok().and_then(|refusal| refusal.clone())
+    }
+
+    /// Whether the stream below ended in a reset: h2 names an orderly end the same.
+    pub(super) fn was_reset(&self) -> bool {
+        self.reset.load(Ordering::Relaxed)
+    }
+
+    fn note_error(&self, error: &io::Error) {
+        if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
+            self.reset.store(true, Ordering::Relaxed);
+        }
+        let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let (Some(error), Ok(mut refusal)) = (of_tls, self.refusal.lock()) {
+            refusal.get_or_insert_with(|| error.clone());
+        }
+    }
+
     fn note(&self, bytes: &[u8]) {
         self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if let Ok(mut first) = self.first.lock() {
@@ -89,8 +113,9 @@ impl<S> Counted<S> {
         Self { inner, counts, before: Vec::new() }
     }
 
-    /// Puts bytes back that belong to whoever reads next.
+    /// Puts bytes back that belong to whoever reads next, and are counted there.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.counts.received.fetch_sub(bytes.len() as u64, Ordering::Relaxed);
         self.before.extend_from_slice(bytes);
     }
 }
@@ -105,7 +130,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         if !this.before.is_empty() {
             let count = this.before.len().min(buffer.remaining());
             let rest = this.before.split_off(count);
-            buffer.put_slice(&std::mem::replace(&mut this.before, rest));
+            let now = std::mem::replace(&mut this.before, rest);
+            this.counts.note(&now);
+            buffer.put_slice(&now);
             return Poll::Ready(Ok(()));
         }
         if this.counts.is_over() {
@@ -117,6 +144,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
             && !new.is_empty()
         {
             this.counts.note(new);
+        }
+        if let Poll::Ready(Err(error)) = &answer {
+            this.counts.note_error(error);
         }
         answer
     }
@@ -130,8 +160,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let answer = Pin::new(&mut this.inner).poll_write(context, bytes);
-        if let Poll::Ready(Ok(count)) = answer {
-            this.counts.sent.fetch_add(count as u64, Ordering::Relaxed);
+        match &answer {
+            Poll::Ready(Ok(count)) => {
+                this.counts.sent.fetch_add(*count as u64, Ordering::Relaxed);
+            }
+            Poll::Ready(Err(error)) => this.counts.note_error(error),
+            Poll::Pending => {}
         }
         answer
     }

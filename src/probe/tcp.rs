@@ -44,13 +44,15 @@ pub(super) enum NoConnection {
     NoRoute(Failure),
 }
 
-/// Connects, or says why not.
+/// Connects, or says why not; our own end is known in both cases, once the SYN was sent.
 pub(super) async fn connect(
     address: SocketAddr,
     deadline: Instant,
+    local: &mut Option<SocketAddr>,
 ) -> Result<(TcpStream, Gauge, Connected), NoConnection> {
     let started = Instant::now();
     let stream = begin(address)?;
+    *local = stream.local_addr().ok();
     let gauge = Gauge::on(&stream);
     let ready = timeout_at(deadline, stream.writable()).await;
     let error = match ready {
@@ -61,11 +63,8 @@ pub(super) async fn connect(
     let counters = gauge.counters();
     match error {
         None => {
-            let connected = Connected {
-                local: stream.local_addr().ok(),
-                seconds: started.elapsed().as_secs_f64(),
-                socket: counters,
-            };
+            let connected =
+                Connected { seconds: started.elapsed().as_secs_f64(), socket: counters };
             Ok((stream, gauge, connected))
         }
         Some(error) => Err(NoConnection::Failed(classify(&error, gauge.icmp(), counters))),
@@ -105,7 +104,8 @@ fn begin(address: SocketAddr) -> Result<TcpStream, NoConnection> {
     TcpStream::from_std(socket.into()).map_err(|error| local(&error))
 }
 
-fn local_failure(error: &io::Error) -> LocalFailure {
+/// What an error that came before a packet means.
+pub(super) fn local_failure(error: &io::Error) -> LocalFailure {
     let kind = match error.raw_os_error() {
         // A `blackhole` route gives EINVAL, `unreachable` EHOSTUNREACH, `prohibit` EACCES (fib_frontend.c).
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EINVAL) => LocalKind::NoRoute,

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use super::{api, shown};
 use crate::cause::{Layer, Status};
 use crate::diagnosis::{ControlResult, EvidenceLine, Finding};
-use crate::observation::{Answer, Connected, Failure, Leg, Source, Trip};
+use crate::observation::{Answer, Connected, Failure, Leg, Socket, Source, Trip};
 use crate::store::{Check, Snapshot};
 
 /// Columns at most.
@@ -166,32 +166,32 @@ fn dns(trip: &Trip) -> Line {
             facts.push_str(&format!("   {family}: {}", kind.label()));
         }
     }
-    if !trip.untried.is_empty() {
-        facts.push_str("   (no route of the other family here, not tried)");
+    if let Some(untried) = trip.untried.first() {
+        let family = if untried.is_ipv4() { "IPv4" } else { "IPv6" };
+        facts.push_str(&format!("   no {family} route here"));
     }
     line("ok", Some(lookup.seconds), facts)
 }
 
 fn connect(leg: &Leg) -> Line {
-    if let Some(Connected { local, seconds, socket }) = &leg.connected {
-        let local = local.map_or_else(String::new, |local| format!("{local} -> "));
-        let retransmits = socket.map_or(0, |socket| socket.total_retrans);
-        let lossy = match retransmits {
-            0 => String::new(),
-            count => format!("   {count} retransmits"),
-        };
-        return line("ok", Some(*seconds), format!("{local}{}{lossy}", leg.address));
+    let local = leg.local.map(|local| format!("{local} -> ")).unwrap_or_default();
+    let way = format!("{local}{}", leg.address);
+    let retransmits = |socket: Option<Socket>| match socket.map(|socket| socket.total_retrans) {
+        None | Some(0) => String::new(),
+        Some(count) => format!("   {count} retransmits"),
+    };
+    if let Some(Connected { seconds, socket }) = &leg.connected {
+        return line("ok", Some(*seconds), format!("{way}{}", retransmits(*socket)));
     }
     let facts = match &leg.stop {
         Some(Failure::Tcp(tcp)) => {
             let who = tcp
                 .icmp
                 .map(|icmp| format!("   ICMP {}/{} from {}", icmp.kind, icmp.code, icmp.offender));
-            let sent = tcp.socket.map(|socket| format!("   {} retransmits", socket.total_retrans));
-            format!("{}{}{}", leg.address, who.unwrap_or_default(), sent.unwrap_or_default())
+            format!("{way}{}{}", who.unwrap_or_default(), retransmits(tcp.socket))
         }
         Some(Failure::Local(local)) => format!("{}   {}", leg.address, shown(&local.detail)),
-        _ => leg.address.to_string(),
+        _ => way,
     };
     line(leg.stop.as_ref().map_or("–", Failure::kind), None, facts)
 }

@@ -91,18 +91,6 @@ impl Zone {
         self.record(name, RData::CNAME(CNAME(fqdn(target))))
     }
 
-    /// Changes the TTL of a name's records from 60 seconds.
-    pub(crate) fn ttl(mut self, name: &str, seconds: u32) -> Self {
-        self.ttls.insert(key(name), seconds);
-        self
-    }
-
-    /// Gives a name its own behaviour. The root's (`.`) is that of every name without one.
-    pub(crate) fn behaviour(mut self, name: &str, behaviour: Behaviour) -> Self {
-        self.behaviours.insert(key(name), behaviour);
-        self
-    }
-
     fn record(mut self, name: &str, data: RData) -> Self {
         self.records.entry(key(name)).or_default().push(data);
         self
@@ -131,11 +119,6 @@ impl DnsServer {
             .expect("no panic while locked")
             .behaviours
             .insert(key(name), behaviour);
-    }
-
-    /// Changes all records (a failover, an address that moves) and all behaviours.
-    pub(crate) fn set_zone(&self, zone: Zone) {
-        *self.state.zone.lock().expect("no panic while locked") = zone;
     }
 
     /// Every question so far, in order.

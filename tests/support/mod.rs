@@ -10,6 +10,8 @@ pub(crate) mod dns;
 pub(crate) mod http;
 /// Authorities and leaves, made at run time, sound or with one flaw.
 pub(crate) mod pki;
+/// Three hosts in network namespaces.
+pub(crate) mod netns;
 /// The real binary, run or kept running.
 pub(crate) mod program;
 /// A proxy that is asked with CONNECT.
@@ -29,6 +31,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
+
+/// Says that a test could not be run here; in CI that fails it.
+#[expect(clippy::disallowed_methods, reason = "CI says so in the environment")]
+#[expect(clippy::print_stdout, reason = "a test that was not run is told")]
+#[track_caller]
+pub(crate) fn not_run(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "not run, and CI demands it: {why}");
+    println!("not run: {why}");
+}
 
 /// How long a test waits for something that is going to happen. It is never reached where all is well, so it may be long.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -3,7 +3,6 @@
 //! All keys are ECDSA P-256. Dates are fixed far from today, so that no clock is read; a test about dates gives its own.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -95,21 +94,6 @@ impl Authority {
         self.issue(&params)
     }
 
-    /// A leaf that is sound but for its dates, to the second.
-    pub(crate) fn leaf_valid_between(
-        &self,
-        names: &[&str],
-        not_before: SystemTime,
-        not_after: SystemTime,
-    ) -> Leaf {
-        let since_epoch =
-            |time: SystemTime| time.duration_since(UNIX_EPOCH).expect("a time after 1970");
-        let mut params = leaf(names);
-        params.not_before = date_time_ymd(1970, 1, 1) + since_epoch(not_before);
-        params.not_after = date_time_ymd(1970, 1, 1) + since_epoch(not_after);
-        self.issue(&params)
-    }
-
     /// The root as the only one in a store.
     pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
@@ -170,11 +154,6 @@ impl Leaf {
     /// The key, in PKCS #8.
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
-    }
-
-    /// The chain for a file, leaf first.
-    pub(crate) fn chain_pem(&self) -> &str {
-        &self.chain_pem
     }
 }
 

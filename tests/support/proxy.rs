@@ -13,7 +13,6 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::Journal;
-use super::pki::Leaf;
 use super::wire::{self, Connection, Ending, Record, Server, Wire};
 
 /// What the proxy does with a request.
@@ -86,19 +85,6 @@ impl Proxy {
         Self::start_over(None, behaviour, upstreams)
     }
 
-    /// The same behind TLS: an `https://` proxy.
-    pub(crate) fn start_tls(
-        leaf: &Leaf,
-        behaviour: Behaviour,
-        upstreams: &[(&str, SocketAddr)],
-    ) -> Self {
-        Self::start_over(
-            Some(TlsAcceptor::from(leaf.server_config(&[b"http/1.1"]))),
-            behaviour,
-            upstreams,
-        )
-    }
-
     fn start_over(
         tls: Option<TlsAcceptor>,
         behaviour: Behaviour,
@@ -120,26 +106,8 @@ impl Proxy {
         Self { server, site }
     }
 
-    /// Changes the behaviour from the next request on.
-    pub(crate) fn set(&self, behaviour: Behaviour) {
-        self.set_for("", behaviour);
-    }
-
-    /// The same for the tunnel to one name only.
-    pub(crate) fn set_for(&self, name: &str, behaviour: Behaviour) {
-        self.site
-            .behaviours
-            .lock()
-            .expect("no panic while locked")
-            .insert(name.to_owned(), behaviour);
-    }
-
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
-    }
-
-    pub(crate) fn connections(&self) -> Vec<Connection> {
-        self.server.connections()
     }
 
     /// Blocks until `count` connections have ended.
@@ -199,7 +167,7 @@ impl Site {
                 self.tunnel(stream, record, &connect, &early).await;
             }
             Behaviour::Status { code, headers, body } => {
-                say(stream, record, &answer(code, &headers, &body)).await
+                say(stream, record, &answer(code, &headers, &body)).await;
             }
             Behaviour::Garbage => say(stream, record, GARBAGE).await,
             Behaviour::TlsBytes => say(stream, record, &[0x15, 3, 3, 0, 2, 2, 80]).await,

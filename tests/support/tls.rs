@@ -153,12 +153,12 @@ impl Site {
                 refuse(start.io, then).await;
             }
             Behaviour::HelloFilter { larger_than, then, .. } if hello_bytes > larger_than => {
-                refuse(start.io, then).await
+                refuse(start.io, then).await;
             }
             Behaviour::Serve(http)
             | Behaviour::SniFilter { otherwise: http, .. }
             | Behaviour::HelloFilter { otherwise: http, .. } => {
-                self.finish(start, &http, None).await
+                self.finish(start, &http, None).await;
             }
             Behaviour::ClientCertificateRequired(authority, http) => {
                 self.finish(start, &http, Some(&authority)).await;

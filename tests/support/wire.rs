@@ -210,7 +210,7 @@ impl AsyncRead for Wire {
         let read = buffer.filled().len() - before;
         match &result {
             Ok(()) if read > 0 => {
-                self.record.update(|connection| connection.received += read as u64)
+                self.record.update(|connection| connection.received += read as u64);
             }
             Ok(()) => self.record.ended(End::PeerClosed),
             Err(error) => self.record.failed(error),

@@ -5,22 +5,22 @@
 //! is answered from memory checks nothing. Not understood, as hickory does not: nsswitch.conf beyond
 //! "files dns", `options use-vc` and `rotate`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
-    ServerOrderingStrategy,
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 use tokio::time::{Instant, timeout_at};
 use url::Host;
 
+use super::tcp::local_failure;
 use crate::observation::{
     Answer, DnsFailure, DnsKind, Failure, LocalFailure, LocalKind, Lookup, Source,
 };
@@ -40,7 +40,16 @@ type Stamps = [Option<(SystemTime, u64)>; 2];
 struct System {
     hosts: Hosts,
     servers: Vec<String>,
-    resolver: Result<TokioResolver, String>,
+    addresses: Vec<SocketAddr>,
+    resolver: Result<Resolver, String>,
+}
+
+/// hickory's resolver, one for each server in order: its own pool gives a server that is silent the
+/// whole time of a question, and never comes to the next.
+struct Resolver {
+    each: Vec<TokioResolver>,
+    /// How often all of them are asked.
+    rounds: usize,
 }
 
 impl Names {
@@ -93,6 +102,9 @@ impl Names {
             Ok(resolver) => {
                 let (a, aaaa) = ask_both(resolver, name, deadline, patience).await;
                 (lookup.a, lookup.aaaa) = (Some(a), Some(aaaa));
+                if lookup.addresses().is_empty() {
+                    lookup.stop = unroutable(&system.addresses).map(Failure::Local);
+                }
             }
             Err(why) => {
                 let failure = LocalFailure::new(LocalKind::NoResolver, why.clone());
@@ -119,12 +131,16 @@ impl System {
         }
         match system_conf::read_system_conf() {
             Ok((config, options)) => {
-                let servers =
-                    config.name_servers().iter().map(|server| server.ip.to_string()).collect();
-                Self { hosts, servers, resolver: build(config, options) }
+                let ips = || config.name_servers().iter().map(|server| server.ip);
+                let servers = ips().map(|ip| ip.to_string()).collect();
+                let addresses = ips().map(|ip| SocketAddr::new(ip, 53)).collect();
+                Self { hosts, servers, addresses, resolver: build(&config, options) }
             }
             // glibc falls back to 127.0.0.1 without a nameserver line; hickory says so, and so do we.
-            Err(error) => Self { hosts, servers: Vec::new(), resolver: Err(error.to_string()) },
+            Err(error) => {
+                let (servers, addresses) = (Vec::new(), Vec::new());
+                Self { hosts, servers, addresses, resolver: Err(error.to_string()) }
+            }
         }
     }
 
@@ -141,7 +157,8 @@ impl System {
         Self {
             hosts: Hosts::default(),
             servers: servers.iter().map(ToString::to_string).collect(),
-            resolver: build(ResolverConfig::from_name_servers(configs), ResolverOpts::default()),
+            addresses: servers.to_vec(),
+            resolver: build(&ResolverConfig::from_name_servers(configs), ResolverOpts::default()),
         }
     }
 
@@ -163,21 +180,45 @@ impl System {
     }
 }
 
-fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, String> {
+/// Why no server can be sent to at all, if that is so: connecting a UDP socket sends nothing, and the
+/// kernel says at once whether it knows a way.
+fn unroutable(servers: &[SocketAddr]) -> Option<LocalFailure> {
+    let refusal = |server: &SocketAddr| {
+        let unspecified: IpAddr = if server.is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        let socket = UdpSocket::bind((unspecified, 0)).ok()?;
+        socket.connect(server).err()
+    };
+    let mut refusals = servers.iter().map(refusal);
+    let first = refusals.next()??;
+    refusals.all(|refusal| refusal.is_some()).then(|| local_failure(&first))
+}
+
+fn build(config: &ResolverConfig, mut options: ResolverOpts) -> Result<Resolver, String> {
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
-    // In the order of the file, as the host's other programs ask; racing would hide a dead first one.
-    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    options.num_concurrent_reqs = 1;
-    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-    *builder.options_mut() = options;
-    builder.build().map_err(|error| error.to_string())
+    // Before the same server is asked again comes the next.
+    let rounds = std::mem::take(&mut options.attempts).max(1);
+    let (domain, search) = (config.domain().cloned(), config.search().to_vec());
+    let of_server = |server: &NameServerConfig| {
+        let one = vec![server.clone()];
+        let config = ResolverConfig::from_parts(domain.clone(), search.clone(), one);
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = options.clone();
+        builder.build().map_err(|error| error.to_string())
+    };
+    let each = config.name_servers().iter().map(of_server).collect::<Result<_, _>>()?;
+    Ok(Resolver { each, rounds })
 }
 
 /// Both questions at the same time. Once one family has an address the other is waited for as long
 /// as `patience`, so that a silent AAAA does not take the time of the whole trip.
 async fn ask_both(
-    resolver: &TokioResolver,
+    resolver: &Resolver,
     name: &str,
     deadline: Instant,
     patience: Duration,
@@ -202,20 +243,31 @@ async fn ask_both(
     }
 }
 
-async fn ask(resolver: &TokioResolver, name: &str, kind: RecordType, deadline: Instant) -> Answer {
-    match timeout_at(deadline, resolver.lookup(name, kind)).await {
-        Err(_) => Answer::Failed(DnsFailure { kind: DnsKind::Timeout, detail: "no answer".into() }),
-        Ok(Err(error)) => Answer::Failed(classify(&error)),
-        Ok(Ok(found)) => {
-            let addresses: Vec<IpAddr> =
-                found.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
-            if addresses.is_empty() {
-                let detail = "an answer without an address".to_owned();
-                Answer::Failed(DnsFailure { kind: DnsKind::Nodata, detail })
-            } else {
-                Answer::Addresses(addresses)
-            }
+/// The servers in their order, each for as long as a question may take, and all of them again: as
+/// `resolv.conf(5)` has it. A server that cannot or will not answer leaves it to the next.
+async fn ask(resolver: &Resolver, name: &str, kind: RecordType, deadline: Instant) -> Answer {
+    let mut last = DnsFailure { kind: DnsKind::Timeout, detail: "no answer".into() };
+    for server in (0..resolver.rounds).flat_map(|_| &resolver.each) {
+        match timeout_at(deadline, server.lookup(name, kind)).await {
+            Err(_) => break,
+            Ok(Ok(found)) => return of_records(found.answers()),
+            Ok(Err(error)) => last = classify(&error),
         }
+        if matches!(last.kind, DnsKind::Nxdomain | DnsKind::Nodata) {
+            break;
+        }
+    }
+    Answer::Failed(last)
+}
+
+fn of_records(records: &[Record]) -> Answer {
+    let addresses: Vec<IpAddr> =
+        records.iter().filter_map(|record| record.data.ip_addr()).collect();
+    if addresses.is_empty() {
+        let detail = "an answer without an address".to_owned();
+        Answer::Failed(DnsFailure { kind: DnsKind::Nodata, detail })
+    } else {
+        Answer::Addresses(addresses)
     }
 }
 
@@ -227,6 +279,7 @@ fn classify(error: &NetError) -> DnsFailure {
         },
         NetError::Dns(DnsError::ResponseCode(code)) => of_code(*code),
         NetError::Timeout => DnsKind::Timeout,
+        NetError::Truncated => DnsKind::Truncated,
         NetError::Proto(_) => DnsKind::Malformed,
         NetError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             DnsKind::PortClosed

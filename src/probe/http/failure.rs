@@ -55,7 +55,8 @@ impl End<'_> {
             Some(driver) if vague(error) => driver,
             _ => error,
         };
-        if let Some(tls) = find::<rustls::Error>(error) {
+        let of_tls = find::<rustls::Error>(error).cloned().or_else(|| self.counts.refusal());
+        if let Some(tls) = &of_tls {
             let failure = TlsFailure {
                 socket: self.around.gauge.counters(),
                 received: self.counts.received(),
@@ -68,12 +69,16 @@ impl End<'_> {
 
     fn kind(&self, error: &hyper::Error) -> HttpKind {
         let cut = if self.counts.received() == 0 { HttpKind::Closed } else { HttpKind::Truncated };
+        // On HTTP/2 the peer's settings are bytes too.
+        let end = if self.http2 && self.stage == Stage::Head { HttpKind::Closed } else { cut };
         if self.counts.is_over() || error.is_parse_too_large() {
             return HttpKind::TooLarge;
         }
         if let Some(error) = find::<io::Error>(error) {
             return match (error.raw_os_error(), error.kind()) {
                 (Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED), _) => HttpKind::Reset,
+                // What h2 calls an orderly end with a stream open (`State::recv_eof`).
+                (None, io::ErrorKind::BrokenPipe) if self.http2 && !self.counts.was_reset() => end,
                 (_, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => HttpKind::Reset,
                 (_, io::ErrorKind::UnexpectedEof) => cut,
                 (_, io::ErrorKind::FileTooLarge) => HttpKind::TooLarge,
@@ -94,7 +99,7 @@ impl End<'_> {
             };
         }
         if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-            return if self.http2 && self.stage == Stage::Head { HttpKind::Closed } else { cut };
+            return end;
         }
         if error.is_parse() { HttpKind::Malformed } else { HttpKind::Other }
     }

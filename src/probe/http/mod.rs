@@ -14,7 +14,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Version};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -177,6 +177,7 @@ async fn read_body(mut body: Incoming, reading: &mut Reading, limit: u64) -> hyp
         let room = BODY_KEPT.saturating_sub(reading.kept.len());
         reading.kept.extend(data.iter().take(room));
         if reading.length >= limit {
+            reading.whole = body.is_end_stream();
             return Ok(());
         }
     }

@@ -1,0 +1,197 @@
+//! What is written is true: the README's commands and configurations, the alert rules' and the
+//! dashboard's metric names, the causes' fixed names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use egressd::cause::{CAUSES, Party};
+use egressd::plan::Given;
+use egressd::publish::metrics::METRICS;
+
+use crate::config::{nothing_given, plan};
+use crate::support::pki::Authority;
+use crate::support::program::egressd;
+
+fn readme() -> String {
+    fs::read_to_string("README.md").unwrap()
+}
+
+/// The fenced blocks of a language.
+fn blocks(language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let text = readme();
+    let parts = text.split(&fence).skip(1);
+    parts.map(|part| part.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// Files that an example names, with a CA in each.
+fn given_for(text: &str) -> Given {
+    let mut given = nothing_given();
+    let pem = Authority::new("Example").pem().into_bytes();
+    for part in
+        text.split('"').filter(|part| Path::new(part).extension().is_some_and(|e| e == "pem"))
+    {
+        given.files.insert(part.into(), Ok(pem.clone()));
+    }
+    given
+}
+
+#[test]
+fn the_readmes_configurations_are_sound() {
+    let blocks = blocks("toml");
+    assert!(blocks.len() >= 3);
+    for block in blocks {
+        if let Err(problems) = plan(&block, &given_for(&block)) {
+            panic!("{problems:?} in\n{block}");
+        }
+    }
+}
+
+/// The commands of the README, as they stand there.
+fn commands() -> Vec<String> {
+    let of = |block: String| -> Vec<String> { block.lines().map(str::to_owned).collect() };
+    blocks("console").into_iter().flat_map(of).collect()
+}
+
+#[test]
+fn the_readmes_commands_exist() {
+    let commands = commands();
+    for wanted in ["$ cargo run --release -- run", "$ .ci/test"] {
+        assert!(commands.iter().any(|command| command == wanted), "{wanted}");
+    }
+    for command in &commands {
+        let words: Vec<&str> = command.trim_start_matches(['$', '#', ' ']).split(' ').collect();
+        match words[0] {
+            // Asked for help with the same words, the program refuses what it does not know.
+            "egressd" => {
+                let known = words[1..].iter().filter(|word| word.starts_with("--"));
+                let subcommand = words[1..].iter().take_while(|word| !word.contains("://"));
+                let subcommand =
+                    subcommand.take_while(|word| ["run", "check", "config"].contains(word));
+                let output = egressd().args(subcommand).arg("--help").output().unwrap();
+                let help = String::from_utf8(output.stdout).unwrap();
+                assert!(output.status.success(), "{command}");
+                known.for_each(|option| assert!(help.contains(option), "{command}: {option}"));
+            }
+            "install" => assert!(
+                words.iter().any(|word| word.contains("release") || Path::new(word).exists()),
+                "{command}"
+            ),
+            ".ci/test" => assert!(Path::new(".ci/test").exists()),
+            "cargo" | "systemctl" | "journalctl" => {}
+            other => panic!("{other} is not known to this test"),
+        }
+    }
+}
+
+#[test]
+fn the_first_command_runs_the_main_job_on_the_embedded_default() {
+    // A network of its own: the default port is free there, and nobody is reached.
+    let mut child = Command::new("unshare")
+        .args(["--net", "--map-root-user", "sh", "-c", "ip link set lo up && exec \"$0\" run"])
+        .arg(env!("CARGO_BIN_EXE_egressd"))
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut lines = std::io::BufRead::lines(log).map_while(Result::ok);
+    let listening = lines.find(|line| line.contains("on http://") || line.contains("unshare:"));
+    let verdict = lines.find(|line| line.contains("anthropic via direct"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let listening = listening.expect("it says where it listens");
+    assert!(listening.ends_with("on http://127.0.0.1:9737"), "{listening}");
+    assert!(
+        verdict.expect("it checks at once").contains("status=\"broken\""),
+        "nothing is reached here"
+    );
+}
+
+/// Words that look like a metric of ours.
+fn metric_names(text: &str) -> BTreeSet<String> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let names = text
+        .split(word)
+        .filter(|name| name.starts_with("egressd_") || name.starts_with("process_"));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn rules_and_dashboard_name_metrics_that_exist() {
+    let known: BTreeSet<String> = METRICS
+        .iter()
+        .flat_map(|metric| {
+            let name = metric.name;
+            [
+                name.to_owned(),
+                format!("{name}_bucket"),
+                format!("{name}_sum"),
+                format!("{name}_count"),
+            ]
+        })
+        .collect();
+    for file in ["deploy/prometheus/alerts.yml", "deploy/grafana/egressd.json", "README.md"] {
+        let used = metric_names(&fs::read_to_string(file).unwrap());
+        assert!(used.len() > 3, "{file}: {used:?}");
+        let unknown: Vec<&String> = used.difference(&known).collect();
+        assert!(unknown.is_empty(), "{file}: {unknown:?}");
+    }
+}
+
+#[test]
+fn every_party_has_exactly_one_alert() {
+    let rules = fs::read_to_string("deploy/prometheus/alerts.yml").unwrap();
+    for party in Party::ALL {
+        let selects = |line: &&str| {
+            line.contains("egressd_target_verdict{status=\"broken\"")
+                && line
+                    .split("party=~\"")
+                    .nth(1)
+                    .and_then(|rest| rest.split('"').next())
+                    .is_some_and(|parties| parties.split('|').any(|name| name == party.label()))
+        };
+        let count = rules.lines().filter(selects).count();
+        assert_eq!(count, 1, "{party} is selected by {count} alerts");
+    }
+}
+
+#[test]
+fn names_of_causes_are_a_contract() {
+    let line = |row: &egressd::cause::Row| {
+        let layer = row.layer.map_or("none", |layer| layer.label());
+        format!("{} {layer} {} {}\n", row.id, row.party, row.status)
+    };
+    let names = CAUSES.iter().map(line).collect::<Vec<String>>().concat();
+    let kept = fs::read_to_string("tests/causes.txt").unwrap();
+    assert_eq!(
+        names, kept,
+        "a row was added, or renamed: tests/causes.txt is what others build on"
+    );
+    let ids: BTreeSet<&str> = CAUSES.iter().map(|row| row.id).collect();
+    assert_eq!(ids.len(), CAUSES.len());
+}
+
+#[test]
+fn sentences_keep_the_rules_for_words() {
+    for row in CAUSES {
+        for text in [row.says, row.or, row.advice, row.do_not] {
+            assert!(text.is_ascii() && !text.trim().is_empty(), "{}: {text}", row.id);
+            for blame in ["fault", "blame", "culprit"] {
+                let mut words = text.split(|c: char| !c.is_ascii_alphabetic());
+                assert!(!words.any(|word| word == blame), "{}: {text}", row.id);
+            }
+        }
+        let addressed = row.advice.contains(':')
+            || row.advice.starts_with("Wait")
+            || row.advice.starts_with("Watch");
+        assert!(
+            addressed || row.advice.starts_with("Nothing") || row.advice.starts_with("Tell"),
+            "{}",
+            row.advice
+        );
+    }
+}

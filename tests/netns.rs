@@ -1,0 +1,198 @@
+//! Faults that need a network: the real binary on a host of its own, a router that drops and rejects.
+//! The first story is the transcript of the README.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::support::dns::{DnsServer, Zone};
+use crate::support::http::Behaviour as Http;
+use crate::support::netns::{API, Host, Hosts, UNRELATED};
+use crate::support::pki::Authority;
+use crate::support::program::{Finished, Folder};
+use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
+use crate::support::tls::{Behaviour as Tls, Options, TlsServer};
+
+struct World {
+    hosts: Hosts,
+    folder: Folder,
+    config: String,
+    _servers: Vec<TlsServer>,
+    _resolver: DnsServer,
+}
+
+impl World {
+    fn new() -> Option<Self> {
+        let hosts = Hosts::new()?;
+        let folder = Folder::new();
+        let authority = Authority::new("Public Root R1");
+        let roots = folder.write("public.pem", &authority.pem());
+        let api = Arc::new(authority.leaf(&["api.anthropic.com"]));
+        let unrelated = Arc::new(authority.leaf(&["www.example.com"]));
+        let servers = hosts.there(Host::Internet, move || {
+            let at = |address: &str| {
+                let address: std::net::IpAddr = address.parse().expect("an address");
+                Options { bind: (address, 443).into(), ..Options::default() }
+            };
+            let page = Http::Answer { status: 200, headers: Vec::new(), body: b"hello".to_vec() };
+            let origin = || Tls::Serve(Http::AnthropicUnauthorized);
+            vec![
+                TlsServer::start_with(&api, origin(), at(API[0])),
+                TlsServer::start_with(&api, origin(), at(API[1])),
+                TlsServer::start_with(&unrelated, Tls::Serve(page), at(UNRELATED)),
+            ]
+        });
+        let address = |text: &str| text.parse::<std::net::IpAddr>().expect("an address");
+        let zone = Zone::new()
+            .address("api.anthropic.com", address(API[0]))
+            .address("api.anthropic.com", address(API[1]))
+            .address("www.example.com", address(UNRELATED));
+        let resolver = hosts.there(Host::Client, move || DnsServer::start(zone));
+        let config = format!(
+            "[trust]\nsystem = false\npublic_roots = \"{}\"\n[dns]\nservers = [\"{}\"]\n\
+             [control]\nurls = [\"https://www.example.com/\"]\n[probe]\ntimeout = \"2s\"\n",
+            roots.display(),
+            resolver.address(),
+        );
+        Some(Self { hosts, folder, config, _servers: servers, _resolver: resolver })
+    }
+
+    fn check(&self, more: &str, format: &str) -> Finished {
+        let text = format!(
+            "{}[[target]]\nname = \"anthropic\"\nprovider = \"anthropic\"\n{more}",
+            self.config
+        );
+        let file = self.folder.write("egressd.toml", &text);
+        let mut command = self.hosts.egressd();
+        command.args(["check", "--format", format, "--config"]).arg(file);
+        Finished::of(command.output().expect("it runs"))
+    }
+
+    fn verdict(&self, more: &str) -> (i32, Value) {
+        let finished = self.check(more, "json");
+        let document = serde_json::from_str(&finished.stdout);
+        (finished.code, document.unwrap_or_else(|_| panic!("{}", finished.stderr)))
+    }
+}
+
+/// Status, cause, party, confidence of a check.
+fn said(document: &Value, check: usize) -> [Option<&str>; 4] {
+    ["status", "cause", "party", "confidence"].map(|key| document["checks"][check][key].as_str())
+}
+
+/// A transcript without what differs from run to run: times, ports, the head line.
+fn normalised(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines().filter(|line| !line.starts_with("egressd ")) {
+        let words = line.split_whitespace().map(|word| {
+            let digits = word.chars().filter(char::is_ascii_digit).count();
+            let is_time = word.contains('T') && word.contains(':') && digits >= 14;
+            let is_number = !word.is_empty() && word.parse::<f64>().is_ok();
+            let port = word.rsplit_once(':').filter(|(host, port)| {
+                ["10.1.2.3", "127.0.0.1"].contains(host) && port.chars().all(|c| c.is_ascii_digit())
+            });
+            match port {
+                Some((host, _)) => format!("{host}:PORT"),
+                None if is_time => "TIME".to_owned(),
+                None if is_number => "N".to_owned(),
+                None => word.to_owned(),
+            }
+        });
+        out.push_str(&words.collect::<Vec<_>>().join(" "));
+        out.push('\n');
+    }
+    out.trim().to_owned()
+}
+
+#[test]
+fn a_firewall_that_rejects_is_named_as_the_readme_shows() {
+    let Some(world) = World::new() else { return };
+    world.hosts.firewall(&format!("ip daddr {} reject with icmp type admin-prohibited", API[0]));
+    let finished = world.check("", "text");
+    assert_eq!(finished.code, 2, "{}{}", finished.stdout, finished.stderr);
+    let readme = std::fs::read_to_string("README.md").expect("it exists");
+    let shown = readme.split("```transcript\n").nth(1).and_then(|rest| rest.split("```").next());
+    let shown = shown.expect("README.md has a transcript");
+    assert_eq!(normalised(shown), normalised(&finished.stdout), "\n{}", finished.stdout);
+}
+
+#[test]
+fn a_healthy_host_without_ipv6_is_healthy() {
+    let Some(world) = World::new() else { return };
+    let (code, document) = world.verdict("");
+    assert_eq!((code, said(&document, 0)[0]), (0, Some("ok")), "{document:#}");
+    let addresses = document["checks"][0]["addresses"].as_array().expect("a list");
+    assert_eq!(addresses.len(), 1, "a family without a route is not tried: {addresses:?}");
+}
+
+#[test]
+fn a_family_that_does_not_pass_is_a_fault_that_most_clients_hide() {
+    let Some(world) = World::new() else { return };
+    world.hosts.with_ipv6();
+    let (code, document) = world.verdict("");
+    assert_eq!((code, said(&document, 0)[0]), (0, Some("ok")), "{document:#}");
+    world.hosts.firewall(&format!("ip6 daddr {} drop", API[1]));
+    let (code, document) = world.verdict("");
+    let expected = [Some("degraded"), Some("ipv6_broken"), Some("network"), Some("medium")];
+    assert_eq!((code, said(&document, 0)), (1, expected), "{document:#}");
+    assert_eq!(document["checks"][0]["network"], "ok");
+}
+
+#[test]
+fn a_drop_is_the_firewalls_where_another_route_reaches_the_target() {
+    let Some(world) = World::new() else { return };
+    world.hosts.firewall(&format!("ip daddr {} drop", API[0]));
+    let (code, document) = world.verdict("");
+    let alone = [Some("broken"), Some("tcp_dropped"), Some("undetermined"), Some("low")];
+    assert_eq!((code, said(&document, 0)), (2, alone), "{document:#}");
+
+    let proxy = world.hosts.there(Host::Internet, || {
+        let api = (API[0].parse::<std::net::IpAddr>().expect("an address"), 443).into();
+        let unrelated = (UNRELATED.parse::<std::net::IpAddr>().expect("an address"), 443).into();
+        Proxy::start(
+            Tunnelling::Tunnel,
+            &[("api.anthropic.com", api), ("www.example.com", unrelated)],
+        )
+    });
+    // The proxy listens on its own loopback: the router brings the client there.
+    let port = proxy.address().port();
+    world.hosts.on(Host::Internet, "sysctl -qw net.ipv4.conf.all.route_localnet=1");
+    world.hosts.on(Host::Internet, "nft add table ip n");
+    world
+        .hosts
+        .on(Host::Internet, "nft 'add chain ip n pre { type nat hook prerouting priority -100; }'");
+    world.hosts.on(
+        Host::Internet,
+        &format!(
+            "nft add rule ip n pre ip daddr 192.0.2.2 tcp dport {port} dnat to 127.0.0.1:{port}"
+        ),
+    );
+    let routes = format!("[[route]]\nname = \"corp\"\nproxy = \"http://192.0.2.2:{port}\"\n");
+    let (code, document) = world.verdict(&routes);
+    assert_eq!(document["checks"][0]["route"], "corp", "{document:#}");
+    assert_eq!(said(&document, 0)[0], Some("ok"), "{document:#}");
+    let proven = [Some("broken"), Some("tcp_dropped"), Some("firewall"), Some("high")];
+    assert_eq!(said(&document, 1), proven, "{document:#}");
+    // Direct is `either` beside a proxy that works: the target is fine.
+    assert_eq!((code, document["targets"][0]["status"].as_str()), (0, Some("ok")), "{document:#}");
+}
+
+#[test]
+fn what_is_wrong_on_this_host_is_said_to_be() {
+    let Some(world) = World::new() else { return };
+    world.hosts.on(Host::Client, "ip route del default");
+    let (code, document) = world.verdict("");
+    let expected = [Some("broken"), Some("local_no_route"), Some("client"), Some("high")];
+    assert_eq!((code, said(&document, 0)), (2, expected), "{document:#}");
+    world.hosts.on(Host::Client, "ip route add prohibit default");
+    let (_, document) = world.verdict("");
+    let expected = [Some("broken"), Some("local_policy_denied"), Some("client"), Some("high")];
+    assert_eq!(said(&document, 0), expected, "{document:#}");
+    world.hosts.on(Host::Client, "ip route del prohibit default");
+    // The gateway does not exist: this host's own stack gives up on it.
+    world.hosts.on(Host::Client, "ip route add default via 10.1.2.99");
+    let long = "timeout = \"8s\"\n";
+    let (_, document) = world.verdict(long);
+    let expected = [Some("broken"), Some("local_gateway_dead"), Some("client"), Some("high")];
+    assert_eq!(said(&document, 0), expected, "{document:#}");
+}
