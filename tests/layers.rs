@@ -220,12 +220,3 @@ fn table<B: Debug + Sync>(rows: &[(B, &str)], walk: impl Fn(&B) -> Trip + Sync) 
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
     trips
 }
-
-/// Says that a test cannot run here, and why.
-#[expect(
-    clippy::print_stderr,
-    reason = "a test that was left out is said, never skipped in silence"
-)]
-fn not_run(why: &str) {
-    eprintln!("not run: {why}");
-}

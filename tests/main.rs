@@ -18,6 +18,8 @@ mod scenarios;
 mod layers;
 // `egressd check`, the real binary against real servers.
 mod check;
+// The daemon as a function: panics, hangs, room.
+mod shell;
 // The daemon, the real binary, scraped by a real Prometheus.
 mod daemon;
 

@@ -100,7 +100,7 @@ pub async fn run(
     systemd::ready(&daemon.status_line());
     let mut watchdog = systemd::watchdog().map(tokio::time::interval);
     loop {
-        let due = daemon.agenda.next_due();
+        let due = daemon.agenda.next_due(daemon.room());
         tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Reload) => {
@@ -207,8 +207,7 @@ impl Daemon {
         if Instant::now() >= self.controls_due {
             self.measure_controls();
         }
-        let room = self.setup.plan.concurrency.saturating_sub(self.tasks.len());
-        for target in self.agenda.take_due(room) {
+        for target in self.agenda.take_due(self.room()) {
             let memory = self.memory(&target);
             let bound = target.bound() + GRACE;
             let work = (self.setup.work)(Arc::clone(&target), memory);
@@ -219,6 +218,11 @@ impl Daemon {
         }
         self.agenda.wake_for(self.controls_due);
         self.store.own().late += self.agenda.count_late();
+    }
+
+    /// How many checks may start now.
+    fn room(&self) -> usize {
+        self.setup.plan.concurrency.saturating_sub(self.tasks.len())
     }
 
     fn memory(&self, target: &Target) -> Memory {

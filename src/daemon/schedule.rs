@@ -51,9 +51,10 @@ impl Agenda {
         Self { began, slots: slots.collect(), wake: None }
     }
 
-    /// When the loop has to look again.
-    pub(super) fn next_due(&self) -> Instant {
-        let idle = self.slots.iter().filter(|slot| slot.running.is_none());
+    /// When the loop has to look again. Without room nothing can start before something ends, and that
+    /// wakes the loop by itself.
+    pub(super) fn next_due(&self, room: usize) -> Instant {
+        let idle = self.slots.iter().filter(|slot| slot.running.is_none() && room > 0);
         let due = idle.map(|slot| self.began + slot.due).min();
         let far = Instant::now() + Duration::from_secs(3600);
         due.into_iter().chain(self.wake).min().unwrap_or(far)

@@ -7,9 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use egressd::observation::{Answer, DnsKind, Source};
 
-use super::{AMPLE, BRIEF, Duration, NAME, Trip, Way, finding, not_run, resolver, table};
+use super::{AMPLE, BRIEF, Duration, NAME, Trip, Way, finding, resolver, table};
 use crate::support::dns::{Behaviour, DnsServer, Query, Zone};
 use crate::support::http::{self, HttpServer};
+use crate::support::not_run;
 use crate::support::tcp::ClosedPort;
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use egressd::observation::{Failure, Leg, TcpFailure};
 
-use super::{BRIEF, Duration, NAME, Trip, Way, finding, not_run, resolver, table};
+use super::{BRIEF, Duration, NAME, Trip, Way, finding, resolver, table};
 use crate::support::Journal;
 use crate::support::http::{self, HttpServer, Protocol};
+use crate::support::not_run;
 use crate::support::tcp::{ClosedPort, SilentPort};
 use crate::support::wire::{self, Server};
 
@@ -145,22 +146,6 @@ fn an_address_without_a_route_is_left_out_beside_one_with() {
     // Not among those that failed, but of no help either.
     let trip = walk(&[NO_ROUTE, TWO], alive.address().port(), BRIEF);
     assert_eq!((finding(&trip).as_str(), ips(&trip)), ("tcp refused", vec![TWO]));
-}
-
-#[test]
-fn ipv6_is_left_out_where_this_host_has_none() {
-    // RFC 3849; a datagram's connect sends nothing.
-    let far: Ipv6Addr = "2001:db8::1".parse().expect("an address");
-    let has_route = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
-        .and_then(|socket| socket.connect((far, 443)))
-        .is_ok();
-    if has_route {
-        return not_run("this host has a route for IPv6");
-    }
-    let alive = site(SocketAddr::new(ONE, 0));
-    let trip = walk(&[ONE, far.into()], alive.address().port(), BRIEF);
-    assert_eq!((finding(&trip).as_str(), ips(&trip)), ("401 over 1.1", vec![ONE]));
-    assert_eq!(trip.untried, [IpAddr::from(far)]);
 }
 
 #[test]
