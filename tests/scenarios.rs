@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use egressd::cause::{CAUSES, Cause, Party};
-use egressd::diagnosis::{Evidence, Finding, Findings, RouteVerdict};
+use egressd::diagnosis::{Decision, Evidence, Finding, Findings, RouteVerdict, diagnose};
 use egressd::observation::Failure;
 
 use story::{Expected, Library, Story, TargetExpected};
@@ -67,6 +67,36 @@ fn every_shared_trip_is_used() {
     let unused: Vec<&String> =
         library.shared.keys().filter(|name| !names.contains(name.as_str())).collect();
     assert!(unused.is_empty(), "no story uses {unused:?} of trips.toml");
+}
+
+#[test]
+fn what_was_found_stands_while_the_failures_stay_the_same() {
+    let library = Library::read();
+    let (mut stood, mut asked) = (0, 0);
+    for (name, story) in &library.stories {
+        let (evidence, findings) = story.run(&library).expect("it is told");
+        let all_fail = findings.symptom.iter().all(Option::is_some);
+        let by_turns = findings
+            .routes
+            .iter()
+            .filter_map(|route| route.finding.as_ref())
+            .any(|finding| finding.cause == Cause::Intermittent);
+        if !all_fail || by_turns {
+            continue;
+        }
+        let again = Evidence { outcomes: Vec::new(), standing: Some(findings.clone()), ..evidence };
+        match diagnose(&again) {
+            Decision::Decided(still) => assert_eq!(still, findings, "{name}"),
+            Decision::Ask(more) => panic!("{name} asks again: {more:?}"),
+        }
+        stood += 1;
+        // Another failure than the one that was examined: nothing stands.
+        let mut other = findings.clone();
+        other.symptom.iter_mut().flatten().for_each(|symptom| symptom.kind.push_str("_other"));
+        let changed = Evidence { standing: Some(other), ..again };
+        asked += usize::from(matches!(diagnose(&changed), Decision::Ask(_)));
+    }
+    assert!(stood > 50 && asked > 50, "{stood} stood, {asked} were examined anew");
 }
 
 /// Everything that is not as the story says.

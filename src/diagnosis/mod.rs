@@ -157,6 +157,8 @@ pub struct Findings {
     pub target: TargetVerdict,
     /// What was seen, to tell whether it is still the same.
     pub symptom: Vec<Option<Symptom>>,
+    /// What was known of the control hosts.
+    pub baseline: Vec<Baseline>,
     /// When the trips behind it were made.
     pub at: Timestamp,
 }
@@ -210,7 +212,14 @@ pub fn diagnose(evidence: &Evidence) -> Decision {
     let symptom: Vec<Option<Symptom>> =
         evidence.walks.iter().map(|walk| Case::new(evidence, walk).symptom()).collect();
     // While nothing about the failures has changed, what the full set of controls said stands.
-    let standing = evidence.standing.as_ref().filter(|standing| standing.symptom == symptom);
+    let baseline: Vec<Baseline> = evidence.walks.iter().map(|walk| walk.baseline).collect();
+    // Whether something that passed a moment ago has become steady is asked anew each time.
+    let stands = |standing: &&Findings| {
+        let finding = |route: &RouteVerdict| route.finding.as_ref().map(|finding| finding.cause);
+        let by_turns = standing.routes.iter().any(|r| finding(r) == Some(Cause::Intermittent));
+        standing.symptom == symptom && standing.baseline == baseline && !by_turns
+    };
+    let standing = evidence.standing.as_ref().filter(stands);
     let mut asked = Vec::new();
     let mut routes = Vec::new();
     for (place, walk) in evidence.walks.iter().enumerate() {
@@ -233,7 +242,7 @@ pub fn diagnose(evidence: &Evidence) -> Decision {
     let target = weigh::target(evidence, &routes);
     let newest = evidence.walks.iter().map(|walk| walk.trip.started).max().unwrap_or_default();
     let at = standing.map_or(newest, |standing| standing.at);
-    Decision::Decided(Findings { routes, target, symptom, at })
+    Decision::Decided(Findings { routes, target, symptom, baseline, at })
 }
 
 /// The reading of a trip's answer and who wrote it, for whoever publishes it.
