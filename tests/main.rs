@@ -16,6 +16,8 @@ mod config;
 mod scenarios;
 // Each layer against servers that misbehave.
 mod layers;
+// State over time.
+mod store;
 // `egressd check`, the real binary against real servers.
 mod check;
 // The daemon as a function: panics, hangs, room.

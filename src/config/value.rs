@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 
 use super::TargetRoute;
 
+/// Nothing here is meant to take longer; and no sum of such lengths overflows.
+const LONGEST: Duration = Duration::from_secs(31 * 24 * 3600);
+
 /// A length of time as people write it: `10s`, `1m 30s`, `250ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(Duration);
@@ -33,6 +36,9 @@ impl<'de> Deserialize<'de> for Period {
         })?;
         if length.is_zero() {
             return Err(de::Error::custom("a duration of nothing; write 10s, 1m, 250ms"));
+        }
+        if length > LONGEST {
+            return Err(de::Error::custom("a duration of more than a month; write 10s, 1m, 1h"));
         }
         Ok(Self(length))
     }
@@ -133,8 +139,7 @@ impl<'de> Deserialize<'de> for TargetRoute {
 }
 
 /// Where a secret is; never the secret itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretSource {
     /// A variable of the environment.
     pub env: Option<String>,
@@ -142,6 +147,36 @@ pub struct SecretSource {
     pub file: Option<PathBuf>,
     /// A credential of systemd, by its name in `$CREDENTIALS_DIRECTORY`.
     pub credential: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SecretTable {
+    env: Option<String>,
+    file: Option<PathBuf>,
+    credential: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Spelling;
+        impl<'de> Visitor<'de> for Spelling {
+            type Value = SecretSource;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }")
+            }
+            // The likeliest mistake is the secret itself: it must not be said back.
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretSource, E> {
+                Err(E::custom("a secret does not stand in this file; write { file = \"PATH\" }"))
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<SecretSource, M::Error> {
+                let SecretTable { env, file, credential } =
+                    SecretTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(SecretSource { env, file, credential })
+            }
+        }
+        deserializer.deserialize_any(Spelling)
+    }
 }
 
 impl fmt::Display for SecretSource {

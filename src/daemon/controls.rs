@@ -62,6 +62,12 @@ impl Controls {
         Some(works)
     }
 
+    /// A control host that is dead itself: what it did before says nothing any more.
+    pub fn forget(&self, route: &str, index: usize) {
+        let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        worked.insert((route.to_owned(), index), false);
+    }
+
     /// What is known of a route's control hosts from before.
     pub fn baseline(&self, route: &str) -> Baseline {
         let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -40,7 +40,13 @@ pub enum Fault {
 /// Loads the given file, else the default one if it exists, else what is embedded.
 pub fn load(file: Option<&Path>) -> Result<Loaded, Fault> {
     let default = Path::new(environment::DEFAULT_FILE);
-    let path = file.or_else(|| default.exists().then_some(default));
+    // A folder that cannot be looked into is a fault, not "no file": another plan would run unseen.
+    let there =
+        || default.try_exists().map_err(|error| Fault::Read { path: default.into(), error });
+    let path = match file {
+        Some(file) => Some(file),
+        None => there()?.then_some(default),
+    };
     let (name, text) = match path {
         Some(path) => {
             if environment::is_writable_by_others(path) {

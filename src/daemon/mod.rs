@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::cause::Status;
+use crate::observation::Control;
 use crate::plan::{Histogram, Plan, Target};
 use crate::publish::metrics::{Choice, Grain};
 use crate::publish::server::{self, Site};
@@ -112,6 +113,13 @@ pub async fn run(
             },
             Some(done) = daemon.tasks.join_next_with_id() => daemon.finish(done),
             Some(measured) = daemon.measuring.join_next() => daemon.measured(measured),
+            Some(ended) = servers.join_next() => {
+                // A daemon that nobody can ask is worse than a dead one.
+                if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+                break;
+            }
             () = sleep_until(due) => daemon.start_due(),
             () = tick(&mut watchdog) => daemon.feed_watchdog(),
         }
@@ -153,7 +161,14 @@ impl InForce {
 }
 
 type Done = Result<(tokio::task::Id, Option<Report>), tokio::task::JoinError>;
-type Measured = Result<(String, String, Option<bool>), tokio::task::JoinError>;
+
+/// What a control host did when nothing was tested but it.
+struct Measured {
+    host: String,
+    index: usize,
+    route: String,
+    works: Option<bool>,
+}
 
 struct Daemon {
     setup: Setup,
@@ -162,7 +177,7 @@ struct Daemon {
     in_force: Arc<Mutex<InForce>>,
     agenda: Agenda,
     tasks: JoinSet<Option<Report>>,
-    measuring: JoinSet<(String, String, Option<bool>)>,
+    measuring: JoinSet<Measured>,
     /// When the control hosts are measured next.
     controls_due: Instant,
     /// The last findings of a full set, by target.
@@ -207,6 +222,7 @@ impl Daemon {
         if Instant::now() >= self.controls_due {
             self.measure_controls();
         }
+        self.store.own().late += self.agenda.count_late();
         for target in self.agenda.take_due(self.room()) {
             let memory = self.memory(&target);
             let bound = target.bound() + GRACE;
@@ -217,7 +233,6 @@ impl Daemon {
             self.agenda.started(&target.name, task.id());
         }
         self.agenda.wake_for(self.controls_due);
-        self.store.own().late += self.agenda.count_late();
     }
 
     /// How many checks may start now.
@@ -241,25 +256,36 @@ impl Daemon {
     fn measure_controls(&mut self) {
         self.controls_due = Instant::now() + self.setup.plan.control_interval;
         let Some(controls) = &self.setup.controls else { return };
+        // What is forbidden by name is not sent without a failure either.
+        if !self.setup.plan.allowed.contains(&Control::ControlHost) {
+            return;
+        }
         for route in &self.setup.plan.routes {
             for (index, control) in self.setup.plan.controls.iter().enumerate() {
                 let (controls, route) = (Arc::clone(controls), route.clone());
                 let host = control.host.to_string();
                 self.measuring.spawn(async move {
                     let works = controls.measure(&route, index).await;
-                    (host, route.name, works)
+                    Measured { host, index, route: route.name, works }
                 });
             }
         }
     }
 
-    fn measured(&mut self, measured: Measured) {
+    fn measured(&mut self, measured: Result<Measured, tokio::task::JoinError>) {
         match measured {
-            Ok((host, route, Some(works))) => {
+            Ok(Measured { host, index, route, works: Some(works) }) => {
+                // A control that fails while targets work over the same route is itself dead: it
+                // proves nothing any more.
+                if let Some(controls) = self.setup.controls.as_ref().filter(|_| !works)
+                    && self.store.works_over(&route)
+                {
+                    controls.forget(&route, index);
+                }
                 self.store.control(host, route, works);
                 self.publish();
             }
-            Ok((_, _, None)) => {}
+            Ok(Measured { works: None, .. }) => {}
             Err(error) => self.contain("a control host", &error),
         }
     }
@@ -311,22 +337,35 @@ impl Daemon {
             if setup.plan.listen != self.setup.plan.listen {
                 warn!("[server] listen takes effect with a restart");
             }
+            if setup.plan.log != self.setup.plan.log {
+                warn!("[log] takes effect with a restart");
+            }
             self.store.own().reloaded = process::now();
             self.store.declare(setup.plan.site.clone(), declared(&setup.plan));
+            // A check under way goes on only where nothing but the targets has changed: else its
+            // evidence is of another plan.
+            let same = Plan { targets: Vec::new(), ..(*setup.plan).clone() }
+                == Plan { targets: Vec::new(), ..(*self.setup.plan).clone() };
+            if !same {
+                self.tasks.abort_all();
+                self.agenda.forget_running();
+            }
             self.agenda = Agenda::new(&setup.plan, Some(&self.agenda));
             *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) =
                 InForce::of(&setup.plan);
             self.setup = setup;
             // Findings were made under other rules of the house.
             self.standing.clear();
+            self.measuring = JoinSet::new();
             self.controls_due = Instant::now();
+            self.agenda.wake_for(self.controls_due);
             info!("reloaded");
         }
         self.publish();
     }
 
     fn feed_watchdog(&mut self) {
-        if self.agenda.is_overdue() {
+        if self.agenda.is_overdue(self.room()) {
             error!("a check is overdue: the watchdog is not fed");
         } else {
             systemd::alive();
@@ -358,6 +397,7 @@ pub fn declared(plan: &Plan) -> Vec<Declared> {
             target: target.name.clone(),
             provider: target.provider.to_string(),
             labels: target.labels.clone(),
+            needs: target.needs.clone(),
             interval: target.interval.as_secs_f64(),
             routes: target
                 .routes

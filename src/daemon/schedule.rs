@@ -60,6 +60,15 @@ impl Agenda {
         due.into_iter().chain(self.wake).min().unwrap_or(far)
     }
 
+    /// Checks under way are none of this agenda any more.
+    pub(super) fn forget_running(&mut self) {
+        let now = self.began.elapsed();
+        for slot in self.slots.iter_mut().filter(|slot| slot.running.is_some()) {
+            slot.running = None;
+            slot.due = now;
+        }
+    }
+
     pub(super) fn wake_for(&mut self, at: Instant) {
         self.wake = Some(at);
     }
@@ -105,11 +114,12 @@ impl Agenda {
     }
 
     /// Whether a check runs beyond its bound, or is due and was not started.
-    pub(super) fn is_overdue(&self) -> bool {
+    pub(super) fn is_overdue(&self, room: usize) -> bool {
         let now = self.began.elapsed();
         self.slots.iter().any(|slot| match slot.running {
             Some((_, since)) => since.elapsed() > slot.target.bound() + 2 * GRACE,
-            None => slot.is_late(now),
+            // Waiting for a place is late, and counted; it is not being stuck.
+            None => room > 0 && slot.is_late(now),
         })
     }
 }

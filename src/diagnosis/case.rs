@@ -273,6 +273,7 @@ impl<'a> Case<'a> {
                     | Failure::Tls(_)
                     | Failure::Http(_) => None,
                 },
+                mark: self.chain().and_then(Chain::top_issuer).map(str::to_owned),
             });
         }
         let (response, reading, author) = self.answer()?;
@@ -281,6 +282,11 @@ impl<'a> Case<'a> {
             layer: "http".to_owned(),
             kind: kind.label().to_owned(),
             status: Some(response.status),
+            mark: Some(format!(
+                "{} {}",
+                author.label(),
+                reading.error_type.as_deref().unwrap_or_default()
+            )),
         })
     }
 

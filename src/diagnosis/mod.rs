@@ -33,6 +33,7 @@ pub use author::Author;
 pub use experiment::{ControlResult, EvidenceLine};
 pub use steady::{Raw, Steady};
 pub use verdict::{Confidence, Finding, NetworkState, RouteVerdict, TargetVerdict};
+pub use weigh::{Weighed, weigh};
 
 use case::{Case, Found, Needed};
 
@@ -172,6 +173,9 @@ pub struct Symptom {
     pub kind: String,
     /// The answer's status.
     pub status: Option<u16>,
+    /// What tells it from others of its kind: the author and the error's type, or the chain's issuer.
+    #[serde(default)]
+    pub mark: Option<String>,
 }
 
 /// What diagnosis answers.
@@ -239,7 +243,21 @@ pub fn diagnose(evidence: &Evidence) -> Decision {
     if !asked.is_empty() {
         return Decision::Ask(asked);
     }
-    let target = weigh::target(evidence, &routes);
+    let weighed: Vec<Weighed<'_>> = evidence
+        .walks
+        .iter()
+        .zip(&routes)
+        .map(|(walk, verdict)| Weighed {
+            expect: walk.expect,
+            worked: walk
+                .before
+                .filter(|before| matches!(before, Status::Ok | Status::Degraded))
+                .map(|_| walk.trip.started),
+            reached: walk.trip.reached(),
+            verdict,
+        })
+        .collect();
+    let target = weigh(&evidence.target.name, &evidence.target.needs, &weighed);
     let newest = evidence.walks.iter().map(|walk| walk.trip.started).max().unwrap_or_default();
     let at = standing.map_or(newest, |standing| standing.at);
     Decision::Decided(Findings { routes, target, symptom, baseline, at })
@@ -247,7 +265,12 @@ pub fn diagnose(evidence: &Evidence) -> Decision {
 
 /// The reading of a trip's answer and who wrote it, for whoever publishes it.
 pub fn read_answer(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Author)> {
-    author::of_trip(target, trip)
+    let (mut reading, author) = author::of_trip(target, trip)?;
+    for text in [&mut reading.error_type, &mut reading.message, &mut reading.request_id] {
+        // A peer's text is as long as the peer likes.
+        *text = text.take().map(|text| text.chars().take(256).collect());
+    }
+    Some((reading, author))
 }
 
 /// Whether a control's trip shows that what it tests works.

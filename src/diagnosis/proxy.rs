@@ -116,6 +116,26 @@ fn refusal(case: &Case<'_>) -> Option<u16> {
     }
 }
 
+fn is_cut_off(kind: ProxyKind) -> bool {
+    matches!(kind, ProxyKind::Closed | ProxyKind::Reset)
+}
+
+fn is_server_error(status: Option<u16>) -> bool {
+    matches!(status, Some(429 | 500..=599))
+}
+
+/// How a trip failed at the proxy, if it did.
+fn kind_of(trip: &Trip) -> Option<ProxyKind> {
+    match trip.failure()? {
+        Failure::Proxy(failure) => Some(failure.kind),
+        Failure::Local(_)
+        | Failure::Dns(_)
+        | Failure::Tcp(_)
+        | Failure::Tls(_)
+        | Failure::Http(_) => None,
+    }
+}
+
 fn status_of(trip: &Trip) -> Option<u16> {
     match trip.failure()? {
         Failure::Proxy(failure) => failure.status,
@@ -225,16 +245,18 @@ fn upstream_blocked(case: &Case<'_>) -> Held {
 /// proxy's where unrelated hosts get the same, or another route reaches the target.
 fn failed(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
-    if !matches!(failure.status, Some(429 | 500..=599)) {
+    if !is_server_error(failure.status) {
         return Ok(None);
     }
     match case.control_host()? {
-        Seen::Failed(_) => Found::with(case.when_control_fails()).by(Control::ControlHost).yes(),
-        Seen::Passed(_) | Seen::Nothing if case.other_route_arrives() => {
+        Seen::Failed(control) if is_server_error(status_of(control)) => {
+            Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
+        }
+        Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing if case.other_route_arrives() => {
             Found::medium().by_other_route().yes()
         }
         Seen::Passed(_) => Found::undetermined().by(Control::ControlHost).yes(),
-        Seen::Nothing => Found::undetermined().yes(),
+        Seen::Failed(_) | Seen::Nothing => Found::undetermined().yes(),
     }
 }
 
@@ -242,11 +264,11 @@ fn failed(case: &Case<'_>) -> Held {
 fn silent(case: &Case<'_>) -> Held {
     match case.proxy() {
         Some(failure) if failure.kind == ProxyKind::Timeout => match case.control_host()? {
-            Seen::Failed(_) => {
+            Seen::Failed(control) if kind_of(control) == Some(failure.kind) => {
                 Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
             }
             Seen::Passed(_) => Ok(None),
-            Seen::Nothing => Found::undetermined().yes(),
+            Seen::Failed(_) | Seen::Nothing => Found::undetermined().yes(),
         },
         _ => Ok(None),
     }
@@ -255,15 +277,13 @@ fn silent(case: &Case<'_>) -> Held {
 /// It closes or resets instead of an answer.
 fn closes(case: &Case<'_>) -> Held {
     match case.proxy() {
-        Some(failure) if matches!(failure.kind, ProxyKind::Closed | ProxyKind::Reset) => {
-            match case.control_host()? {
-                Seen::Failed(_) => {
-                    Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
-                }
-                Seen::Passed(_) => Found::medium().by(Control::ControlHost).yes(),
-                Seen::Nothing => Found::undetermined().yes(),
+        Some(failure) if is_cut_off(failure.kind) => match case.control_host()? {
+            Seen::Failed(control) if kind_of(control).is_some_and(is_cut_off) => {
+                Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
             }
-        }
+            Seen::Passed(_) => Found::medium().by(Control::ControlHost).yes(),
+            Seen::Failed(_) | Seen::Nothing => Found::undetermined().yes(),
+        },
         _ => Ok(None),
     }
 }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, RouteVerdict};
+use super::{Confidence, Finding, NetworkState, RouteVerdict};
 use crate::cause::{Cause, Party, Status};
 
 /// Checks that are remembered.
@@ -71,8 +71,15 @@ impl Steady {
         };
         let Some(new) = &verdict.finding else { return };
         let both_broken = open.status == Status::Broken && new.status == Status::Broken;
-        let weaker = new.confidence < open.confidence || new.cause == Cause::Unknown;
-        if both_broken && new.party != open.party && weaker && open.cause != Cause::Unknown {
+        let weaker = new.party != open.party && new.confidence < open.confidence;
+        let kept = new.cause == Cause::Unknown || weaker;
+        if both_broken && open.cause != Cause::Unknown && kept {
+            // Who has to act and whether the way is proven belong together.
+            if verdict.network != NetworkState::Ok
+                && let Some(before) = &self.verdict
+            {
+                verdict.network = before.network;
+            }
             verdict.finding = Some(open.clone());
         }
     }
@@ -89,7 +96,16 @@ fn flapping(verdict: RouteVerdict, before: Option<&RouteVerdict>) -> RouteVerdic
         verdict.finding.clone().or_else(|| before.and_then(|before| before.finding.clone()));
     let finding = known.map(|finding| {
         let row = Cause::Intermittent.row();
+        // What was said of the last failure would accuse: only whose summary it is stays.
+        let head = finding.summary.split(": ").next().unwrap_or_default();
         Finding {
+            confidence: Confidence::Low,
+            summary: format!(
+                "{head}: fails and passes by turns; cannot tell from here: {}",
+                row.or
+            ),
+            means: "The check changes too often to have a verdict.".to_owned(),
+            ask: "What changes on the way every few minutes?".to_owned(),
             cause: Cause::Intermittent,
             party: row.party,
             status: row.status,
@@ -105,7 +121,6 @@ fn flapping(verdict: RouteVerdict, before: Option<&RouteVerdict>) -> RouteVerdic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::NetworkState;
 
     fn verdict(works: bool) -> RouteVerdict {
         RouteVerdict {

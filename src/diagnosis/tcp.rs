@@ -5,7 +5,7 @@ use super::dns::is_inside;
 use super::proxy::{could_not_connect, could_not_resolve};
 use super::{Baseline, Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Control, Failure, LocalKind, ProxyKind, TcpKind, Trip};
+use crate::observation::{Change, Control, Failure, LocalKind, ProxyKind, TcpKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::UplinkDown, uplink_down),
@@ -13,6 +13,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(Cause::TcpUnreachable, unreachable),
     rule(Cause::EgressBlocked, egress_blocked),
     rule(Cause::EdgeUnreachable, edge_unreachable),
+    rule(Cause::Ipv6Broken, ipv6_alone),
+    rule(Cause::Ipv4Broken, ipv4_alone),
     rule(Cause::TcpRejected, rejected),
     rule(Cause::TcpDropped, dropped),
 ];
@@ -116,6 +118,31 @@ fn is_refused_beyond(case: &Case<'_>) -> bool {
         failed || proxy.kind == ProxyKind::Timeout
     });
     case.tcp().is_some() || by_the_proxy
+}
+
+/// Only the first address was to be tried, an IPv6 one; those of IPv4 work.
+fn ipv6_alone(case: &Case<'_>) -> Held {
+    family_alone(case, true)
+}
+
+/// Only the first address was to be tried, an IPv4 one; those of IPv6 work.
+fn ipv4_alone(case: &Case<'_>) -> Held {
+    family_alone(case, false)
+}
+
+fn family_alone(case: &Case<'_>, v6: bool) -> Held {
+    let Some((leg, _)) = case.tcp().filter(|(leg, _)| leg.address.is_ipv6() == v6) else {
+        return Ok(None);
+    };
+    let trip = case.trip();
+    let left_out = trip.lookup.addresses().into_iter().any(|address| {
+        address.is_ipv6() != leg.address.is_ipv6() && !trip.untried.contains(&address)
+    });
+    let all_tried = trip.legs.iter().any(|other| other.address.is_ipv6() != v6);
+    if left_out && !all_tried && case.seen(Change::OtherFamily)?.passed() {
+        return Found::medium().by(Control::OtherFamily).yes();
+    }
+    Ok(None)
 }
 
 /// A reset instead of a connection. Whose, only another route can tell.

@@ -288,8 +288,12 @@ impl Trip {
     /// The leg that the published phases and failure are taken from: the one that carried the
     /// request, else the one that came furthest, the first of equals.
     pub fn leading(&self) -> Option<&Leg> {
-        let carried =
-            |leg: &&Leg| leg.response.is_some() || matches!(leg.stop, Some(Failure::Http(_)));
+        let carried = |leg: &&Leg| match &leg.stop {
+            Some(Failure::Http(_)) => true,
+            // In TLS 1.3 a server may refuse only after the handshake: then the request had begun.
+            Some(Failure::Tls(_)) => leg.secured.is_some(),
+            _ => leg.response.is_some(),
+        };
         self.legs.iter().find(carried).or_else(|| {
             let furthest = self.legs.iter().map(Leg::reached).max()?;
             self.legs.iter().find(|leg| leg.reached() == furthest)
@@ -319,6 +323,11 @@ impl Trip {
             Ending::Answered(..) | Ending::Arrived(_) => return None,
         };
         Some(if self.proxied { inner.at_the_proxy() } else { inner })
+    }
+
+    /// How far it came: 0 no address, else one more than its furthest leg.
+    pub fn reached(&self) -> u8 {
+        self.legs.iter().map(Leg::reached).max().map_or(0, |reached| reached + 1)
     }
 
     /// Whether the handshake was finished over an accepted chain, or, in plain HTTP, an answer came.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use super::build::value::shown_url;
 use super::build::{budget, expectations};
 use super::environment::parse_proxy;
 use super::{Endpoint, Plan, Route, Target};
@@ -14,9 +15,11 @@ use crate::provider::Provider;
 /// The same plan for one URL that no file names, over all routes or the given proxy alone.
 pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, String> {
     let mut plan = plan.clone();
-    let parsed = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-    let endpoint = Endpoint::of(&parsed)
-        .ok_or_else(|| format!("`{url}`: a URL with http:// or https:// and a host is needed"))?;
+    let parsed =
+        Url::parse(url).map_err(|error| format!("`{}` is no URL: {error}", shown_url(url)))?;
+    let endpoint = Endpoint::of(&parsed).ok_or_else(|| {
+        format!("`{}`: a URL with http:// or https:// and a host is needed", shown_url(url))
+    })?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err("a login inside of a URL is not sent; take it out".to_owned());
     }

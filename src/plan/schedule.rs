@@ -27,7 +27,7 @@ impl Schedule {
 
     /// The next start after the last one (none: the first), not before `now`.
     pub fn next(&self, last: Option<Duration>, now: Duration) -> Duration {
-        let Some(last) = last else { return self.first.max(now) };
+        let Some(last) = last else { return now.saturating_add(self.first) };
         // The first start lies before its place on the grid: at least half an interval later.
         let earliest = now.max(last.saturating_add(self.interval / 2));
         let interval = self.interval.as_nanos().max(1);

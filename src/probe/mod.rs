@@ -187,8 +187,12 @@ async fn ask(plan: &TripPlan, leg: &mut Leg, arrived: Arrived, deadline: Instant
 /// host itself, and would answer in the target's place.
 fn usable(lookup: &mut Lookup, plan: &TripPlan) -> Vec<SocketAddr> {
     let all = lookup.addresses();
-    let usable: Vec<IpAddr> =
-        all.iter().copied().filter(|address| is_destination(*address)).take(ADDRESSES).collect();
+    let mut usable: Vec<IpAddr> = Vec::new();
+    for address in all.iter().filter(|address| is_destination(**address)) {
+        if usable.len() < ADDRESSES && !usable.contains(address) {
+            usable.push(*address);
+        }
+    }
     if usable.is_empty() && !all.is_empty() && lookup.stop.is_none() {
         let detail = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let kind = DnsKind::UnusableAddress;

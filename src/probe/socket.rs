@@ -9,7 +9,7 @@
 )]
 
 use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsRawFd as _, RawFd};
 
 use socket2::Socket as RawSocket;
@@ -152,9 +152,18 @@ fn parse_error(payload: &[u8]) -> Option<Icmp> {
     Some(Icmp { kind, code, offender, own: is_own(offender) })
 }
 
-/// Whether an address is one of this host's: only then a socket can be bound to it.
+/// Whether an address is one of this host's: then the kernel's own source for it is the same. Binding
+/// would not tell, where `ip_nonlocal_bind` is set. Connecting a datagram socket sends nothing.
 fn is_own(address: IpAddr) -> bool {
-    std::net::UdpSocket::bind((address, 0)).is_ok()
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    source.is_ok_and(|source| source.ip() == address)
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ pub(super) const FACTS: Facts = Facts {
     url: Some("https://api.anthropic.com/v1/models"),
     key: Some(KeyHeader { name: "x-api-key", prefix: "" }),
     headers: &[("anthropic-version", "2023-06-01")],
-    ranges: &["160.79.104.0/23", "2607:6bc0::/48"],
     whole_body: true,
     read,
     cause,

@@ -1,6 +1,6 @@
 //! Any URL: nothing is known of it but what HTTP itself says.
 
-use super::{Facts, KeyHeader, Reading, is_cloudflare};
+use super::{Facts, KeyHeader, Reading};
 use crate::cause::Cause;
 use crate::observation::Response;
 
@@ -10,7 +10,6 @@ pub(super) const FACTS: Facts = Facts {
     url: None,
     key: Some(KeyHeader { name: "authorization", prefix: "Bearer " }),
     headers: &[],
-    ranges: &[],
     whole_body: false,
     read,
     cause,
@@ -22,11 +21,18 @@ fn read(response: &Response) -> Reading {
         .find_map(|name| response.header(name))
         .map(str::to_owned);
     Reading {
-        edge_mark: is_cloudflare(response),
+        edge_mark: is_made_by_edge(response),
         shape: (200..300).contains(&response.status),
         request_id,
         ..Reading::default()
     }
+}
+
+/// `cf-ray` and `server` are on all that passes Cloudflare; these are on what it makes itself.
+fn is_made_by_edge(response: &Response) -> bool {
+    let made = ["cf-mitigated", "cf-error-type"];
+    made.iter().any(|name| response.header(name).is_some())
+        || matches!(response.status, 520..=527 | 530) && response.header("cf-ray").is_some()
 }
 
 /// RFC 9110 15: what a status says of the request, where the API's own words are not known.

@@ -24,8 +24,6 @@ pub struct Facts {
     pub key: Option<KeyHeader>,
     /// Headers that every request needs.
     pub headers: &'static [(&'static str, &'static str)],
-    /// The address ranges that it publishes.
-    pub ranges: &'static [&'static str],
     /// Whether an answer can only be understood whole.
     pub whole_body: bool,
     /// Reads the marks of an answer.

@@ -261,7 +261,7 @@ impl Response {
             author: *author,
             request_id: reading.request_id.clone(),
             error_type: reading.error_type.clone(),
-            message: reading.message.as_ref().map(|text| text.chars().take(256).collect()),
+            message: reading.message.clone(),
         })
     }
 }

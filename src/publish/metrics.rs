@@ -145,7 +145,7 @@ pub fn render(snapshot: &Snapshot, choice: Choice, process: Process) -> String {
         })
         .collect();
     let mut text = Vec::new();
-    // Writing to memory cannot fail; an encoder that refuses a family shows as a missing one.
+    // Writing to memory cannot fail, and no family here is empty or of a kind that it refuses.
     match TextEncoder::new().encode(&families, &mut text) {
         Ok(()) | Err(_) => String::from_utf8_lossy(&text).into_owned(),
     }

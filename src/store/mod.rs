@@ -11,8 +11,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::cause::Status;
-use crate::diagnosis::{Author, Findings, NetworkState, Raw, RouteVerdict, Steady, TargetVerdict};
-use crate::observation::{Control, Ending, Expect, Trip};
+use crate::diagnosis::{
+    Author, Findings, NetworkState, Raw, RouteVerdict, Steady, TargetVerdict, Weighed, weigh,
+};
+use crate::observation::{Control, Ending, Expect, Needs, Trip};
 use crate::provider::Reading;
 
 pub use histogram::{BUCKETS, Histogram, Phase};
@@ -35,6 +37,8 @@ pub struct Declared {
     pub provider: String,
     /// Labels to join on.
     pub labels: BTreeMap<String, String>,
+    /// How its routes are weighed.
+    pub needs: Needs,
     /// Seconds between two checks.
     pub interval: f64,
     /// Its routes, what is expected of each, the label of its way out.
@@ -92,6 +96,8 @@ pub struct Check {
     pub answer: Option<(Reading, Author)>,
     /// When the newest check ended.
     pub checked: Option<Timestamp>,
+    /// When the target was reached and used last.
+    pub worked: Option<Timestamp>,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// Finished checks by status and network.
@@ -121,6 +127,7 @@ impl Check {
             trip: None,
             answer: None,
             checked: None,
+            worked: None,
             seconds: 0.0,
             finished,
             failures: BTreeMap::new(),
@@ -279,6 +286,9 @@ impl Store {
             now.trip = Some(Arc::new(trip));
             now.answer = answer;
             now.checked = Some(at);
+            if verdict.works {
+                now.worked = Some(at);
+            }
             now.seconds = seconds;
             let was_unknown = now.unknown.take().is_some();
             let changed = now.steady.apply(verdict, at);
@@ -286,23 +296,35 @@ impl Store {
                 changes.push(Change { id, before, now: Arc::clone(check) });
             }
         }
-        if let Some(state) = self.state.targets.get_mut(target.as_str()) {
-            let state = Arc::make_mut(state);
-            let same = |old: &TargetVerdict, new: &TargetVerdict| {
-                let key = |verdict: &TargetVerdict| {
-                    let finding = verdict.finding.as_ref();
-                    (verdict.status, finding.map(|finding| (finding.cause, finding.party)))
-                };
-                key(old) == key(new)
-            };
-            let stands = state.verdict.as_ref().is_some_and(|old| same(old, &findings.target));
-            if !stands {
-                state.since = Some(at);
-            }
-            state.verdict = Some(findings.target);
-            state.unknown = false;
-        }
+        self.weigh(&target, at);
         changes
+    }
+
+    /// What the steady verdicts of a target's routes say together.
+    fn weigh(&mut self, target: &str, at: Timestamp) {
+        let Some(state) = self.state.targets.get_mut(target) else { return };
+        let checks = self.state.checks.values().filter(|check| check.id.target == target);
+        let weighed: Vec<Weighed<'_>> = checks
+            .filter_map(|check| {
+                Some(Weighed {
+                    expect: check.expect,
+                    worked: check.worked,
+                    reached: check.trip.as_ref().map_or(0, |trip| trip.reached()),
+                    verdict: check.steady.verdict.as_ref()?,
+                })
+            })
+            .collect();
+        let state = Arc::make_mut(state);
+        let verdict = weigh(target, &state.declared.needs, &weighed);
+        let key = |verdict: &TargetVerdict| {
+            let finding = verdict.finding.as_ref();
+            (verdict.status, finding.map(|finding| (finding.cause, finding.party)))
+        };
+        if state.verdict.as_ref().map(key) != Some(key(&verdict)) {
+            state.since = Some(at);
+        }
+        state.verdict = Some(verdict);
+        state.unknown = false;
     }
 
     /// egressd itself could not finish a target's check: a panic, or its own bound.
@@ -328,6 +350,12 @@ impl Store {
     /// A control host was measured.
     pub fn control(&mut self, control: String, route: String, works: bool) {
         self.state.controls.insert((control, route), works);
+    }
+
+    /// Whether any target works over a route, as published.
+    pub fn works_over(&self, route: &str) -> bool {
+        let checks = self.state.checks.values().filter(|check| check.id.route == route);
+        checks.filter_map(|check| check.verdict()).any(|verdict| verdict.works)
     }
 
     /// The daemon's own state.

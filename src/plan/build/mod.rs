@@ -3,7 +3,7 @@
 mod route;
 mod target;
 mod trust;
-mod value;
+pub(super) mod value;
 
 use std::ops::Range;
 use std::path::PathBuf;

@@ -128,6 +128,11 @@ impl Build<'_> {
                         .expect
                         .as_ref()
                         .and_then(|word| self.one_of(word, entry.span(), expects));
+                    let twice = list.iter().filter(|other| other.get_ref().name == route.name);
+                    if twice.count() > 1 {
+                        let what = format!("route `{}` is listed twice", route.name);
+                        self.fault(entry.span(), what, "list each route once");
+                    }
                     match routes.iter().find(|named| named.name == route.name) {
                         Some(named) => take(self, named, expect),
                         None => self.fault(

@@ -111,7 +111,7 @@ impl Build<'_> {
         let help = "write a whole URL: https://api.anthropic.com/v1/models";
         // The URL standard makes a host of what follows three slashes; nobody means that.
         if url.contains(":///") {
-            self.fault(place, format!("`{url}` has no host"), help);
+            self.fault(place, format!("`{}` has no host", shown_url(url)), help);
             return None;
         }
         let parsed = match Url::parse(url) {
@@ -131,7 +131,8 @@ impl Build<'_> {
         }
         let endpoint = Endpoint::of(&parsed);
         if endpoint.is_none() {
-            let what = format!("`{url}` has no host, or another scheme than http and https");
+            let what =
+                format!("`{}` has no host, or another scheme than http and https", shown_url(url));
             self.fault(place, what, help);
         }
         endpoint
@@ -155,6 +156,6 @@ impl Build<'_> {
 }
 
 /// A URL without what may be a password in it: nothing that stands before an `@` is shown.
-fn shown_url(url: &str) -> String {
+pub(in crate::plan) fn shown_url(url: &str) -> String {
     url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"))
 }

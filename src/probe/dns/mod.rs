@@ -247,9 +247,15 @@ async fn ask_both(
 /// `resolv.conf(5)` has it. A server that cannot or will not answer leaves it to the next.
 async fn ask(resolver: &Resolver, name: &str, kind: RecordType, deadline: Instant) -> Answer {
     let mut last = DnsFailure { kind: DnsKind::Timeout, detail: "no answer".into() };
-    for server in (0..resolver.rounds).flat_map(|_| &resolver.each) {
-        match timeout_at(deadline, server.lookup(name, kind)).await {
-            Err(_) => break,
+    let count = resolver.each.len();
+    for (place, server) in (0..resolver.rounds).flat_map(|_| resolver.each.iter().enumerate()) {
+        // A dead first server must leave time for the others, also in a short trip.
+        let now = Instant::now();
+        let share = deadline.saturating_duration_since(now)
+            / u32::try_from(count - place).unwrap_or(u32::MAX);
+        match timeout_at(now + share, server.lookup(name, kind)).await {
+            Err(_) if Instant::now() >= deadline => break,
+            Err(_) => {}
             Ok(Ok(found)) => return of_records(found.answers()),
             Ok(Err(error)) => last = classify(&error),
         }

@@ -188,7 +188,8 @@ fn next_date(chain: &Chain, now: UnixTime) -> UnixTime {
         .filter_map(|date| u64::try_from(date.as_second()).ok())
         .filter(|date| *date > now.as_secs())
         .min()
-        .unwrap_or(u64::MAX);
+        // Where no date could be read, it is judged anew before long.
+        .unwrap_or_else(|| now.as_secs().saturating_add(3600));
     UnixTime::since_unix_epoch(Duration::from_secs(next))
 }
 
@@ -200,20 +201,25 @@ fn describe(der: &CertificateDer<'_>) -> Option<Certificate> {
     };
     let names = certificate.subject_alternative_name().ok().flatten().map(|extension| {
         let names = extension.value.general_names.iter().filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::DNSName(name) => Some(cut((*name).to_owned())),
             GeneralName::IPAddress(octets) => octets_to_address(octets),
             _ => None,
         });
         names.take(SHOWN).collect()
     });
     Some(Certificate {
-        subject: certificate.subject().to_string(),
-        issuer: certificate.issuer().to_string(),
+        subject: cut(certificate.subject().to_string()),
+        issuer: cut(certificate.issuer().to_string()),
         names: names.unwrap_or_default(),
         not_before: date(certificate.validity().not_before),
         not_after: date(certificate.validity().not_after),
         self_signed: certificate.subject().as_raw() == certificate.issuer().as_raw(),
     })
+}
+
+/// A peer's text is as long as the peer likes.
+fn cut(text: String) -> String {
+    if text.len() <= 256 { text } else { text.chars().take(256).collect() }
 }
 
 fn octets_to_address(octets: &[u8]) -> Option<String> {

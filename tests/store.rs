@@ -1,0 +1,129 @@
+//! State over time: what is published of a target follows its routes' steady verdicts, not the newest trip.
+
+use std::collections::BTreeMap;
+
+use egressd::cause::{Cause, Party, Status};
+use egressd::diagnosis::{
+    Confidence, Finding, Findings, NetworkState, RouteVerdict, TargetVerdict,
+};
+use egressd::observation::{Expect, Lookup, Needs, Trip};
+use egressd::store::{Declared, Own, Report, Store, Walked};
+use jiff::Timestamp;
+
+fn trip() -> Trip {
+    Trip {
+        started: Timestamp::UNIX_EPOCH,
+        seconds: 0.0,
+        proxied: false,
+        lookup: Lookup::default(),
+        legs: Vec::new(),
+        untried: Vec::new(),
+    }
+}
+
+/// A route that works, or is broken for a cause.
+fn verdict(route: &str, cause: Option<(Cause, Confidence)>) -> RouteVerdict {
+    let finding = cause.map(|(cause, confidence)| Finding {
+        cause,
+        layer: cause.row().layer.unwrap_or(egressd::cause::Layer::Http),
+        party: if confidence == Confidence::Low { Party::Undetermined } else { cause.row().party },
+        status: cause.row().status,
+        confidence,
+        summary: format!("api via {route}: {cause}"),
+        means: String::new(),
+        advice: String::new(),
+        do_not: String::new(),
+        ask: String::new(),
+    });
+    RouteVerdict {
+        route: route.to_owned(),
+        status: finding.as_ref().map_or(Status::Ok, |finding| finding.status),
+        network: NetworkState::Unknown,
+        works: finding.is_none(),
+        finding,
+        notes: Vec::new(),
+        evidence: Vec::new(),
+        symptom: None,
+    }
+}
+
+/// A store with a proxy route and a direct one.
+fn store() -> Store {
+    let mut store = Store::new(Own::default());
+    let declared = Declared {
+        target: "api".into(),
+        provider: "anthropic".into(),
+        labels: BTreeMap::new(),
+        needs: Needs::Any,
+        interval: 1.0,
+        routes: vec![("corp".into(), Expect::Open, None), ("direct".into(), Expect::Either, None)],
+    };
+    store.declare(None, vec![declared]);
+    store
+}
+
+fn apply(store: &mut Store, second: i64, routes: [RouteVerdict; 2]) -> usize {
+    let routes = Vec::from(routes);
+    let target = TargetVerdict { status: Status::Ok, finding: None, summary: String::new() };
+    let walked = |route: &str| Walked { route: route.to_owned(), trip: trip(), answer: None };
+    let at = Timestamp::from_second(second).expect("a second");
+    let findings = Findings { routes, target, symptom: Vec::new(), baseline: Vec::new(), at };
+    let trips = vec![walked("corp"), walked("direct")];
+    let report =
+        Report { target: "api".into(), trips, findings, experiments: Vec::new(), at, seconds: 0.0 };
+    store.apply(report).len()
+}
+
+fn headline(store: &Store) -> (Status, Option<(Cause, Party)>) {
+    let snapshot = store.snapshot();
+    let target = &snapshot.targets["api"];
+    let finding = target.verdict.as_ref().and_then(|verdict| verdict.finding.as_ref());
+    (target.status(), finding.map(|finding| (finding.cause, finding.party)))
+}
+
+#[test]
+fn the_headline_stays_with_the_route_that_worked_last() {
+    let mut store = store();
+    let cut = || verdict("direct", Some((Cause::TcpDropped, Confidence::Low)));
+    let down = || verdict("corp", Some((Cause::ProxyDown, Confidence::High)));
+    apply(&mut store, 1, [verdict("corp", None), cut()]);
+    assert_eq!(headline(&store), (Status::Ok, None));
+    for second in 2..6 {
+        apply(&mut store, second, [down(), cut()]);
+        let proxy = Some((Cause::ProxyDown, Party::Proxy));
+        assert_eq!(headline(&store), (Status::Broken, proxy), "check {second}");
+    }
+}
+
+#[test]
+fn an_open_incident_keeps_its_party_in_the_target_too() {
+    let mut store = store();
+    let cut = |confidence| verdict("direct", Some((Cause::TcpDropped, confidence)));
+    let proven = || verdict("corp", Some((Cause::ProxyDown, Confidence::High)));
+    let weaker = || verdict("corp", Some((Cause::Unknown, Confidence::Low)));
+    apply(&mut store, 1, [verdict("corp", None), verdict("direct", None)]);
+    apply(&mut store, 2, [proven(), cut(Confidence::Low)]);
+    let expected = (Status::Broken, Some((Cause::ProxyDown, Party::Proxy)));
+    assert_eq!(headline(&store), expected);
+    let changes = apply(&mut store, 3, [weaker(), cut(Confidence::Low)]);
+    assert_eq!((headline(&store), changes), (expected, 0), "unknown replaces nothing");
+}
+
+#[test]
+fn flapping_accuses_nobody() {
+    let mut store = store();
+    for second in 1..8 {
+        let broken = second % 2 == 0;
+        let cause = broken.then_some((Cause::ProxyDown, Confidence::High));
+        apply(&mut store, second, [verdict("corp", cause), verdict("direct", None)]);
+    }
+    let snapshot = store.snapshot();
+    let check =
+        snapshot.checks.values().find(|check| check.id.route == "corp").expect("it is there");
+    let finding = check.verdict().and_then(|verdict| verdict.finding.clone()).expect("a finding");
+    assert!(check.steady.flapping);
+    assert_eq!((finding.cause, finding.party), (Cause::Intermittent, Party::Undetermined));
+    assert_eq!(finding.confidence, Confidence::Low);
+    assert!(finding.summary.contains("cannot tell from here"), "{}", finding.summary);
+    assert!(!finding.summary.contains("proxy"), "{}", finding.summary);
+}
