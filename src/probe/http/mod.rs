@@ -72,38 +72,40 @@ where
             stop: Some(end.plain(HttpKind::Other, "no such request")),
         };
     };
-    let started = Instant::now();
     if http2 {
-        let tasks = Tasks::default();
-        let shaken = http2::Builder::new(tasks)
+        let shaken = http2::Builder::new(Tasks::default())
             .max_header_list_size(u32::try_from(HEAD_LIMIT).unwrap_or(u32::MAX))
             .initial_stream_window_size(H2_WINDOW)
             .initial_connection_window_size(H2_WINDOW)
             .handshake::<_, Empty<Bytes>>(io);
-        match timeout_at(around.deadline, shaken).await {
-            Ok(Ok((mut sender, connection))) => {
-                let mut driver = Driver { connection: pin!(connection), ended: None };
-                let answer =
-                    timeout_at(around.deadline, driver.drive(sender.send_request(request)));
-                let answer = answer.await;
-                finish(plan, answer, &mut driver, (&mut end, started)).await
-            }
-            Ok(Err(error)) => Exchange { response: None, stop: Some(end.of(&error, None)) },
-            Err(_) => Exchange { response: None, stop: Some(end.late()) },
-        }
+        converse(plan, shaken, |sender| sender.send_request(request), &mut end).await
     } else {
         let shaken = http1::Builder::new().max_headers(100).max_buf_size(HEAD_LIMIT).handshake(io);
-        match timeout_at(around.deadline, shaken).await {
-            Ok(Ok((mut sender, connection))) => {
-                let mut driver = Driver { connection: pin!(connection), ended: None };
-                let answer =
-                    timeout_at(around.deadline, driver.drive(sender.send_request(request)));
-                let answer = answer.await;
-                finish(plan, answer, &mut driver, (&mut end, started)).await
-            }
-            Ok(Err(error)) => Exchange { response: None, stop: Some(end.of(&error, None)) },
-            Err(_) => Exchange { response: None, stop: Some(end.late()) },
+        converse(plan, shaken, |sender| sender.send_request(request), &mut end).await
+    }
+}
+
+/// The exchange itself, the same in both versions.
+async fn converse<S, C, A>(
+    plan: &RequestPlan,
+    shaken: impl Future<Output = hyper::Result<(S, C)>>,
+    send: impl FnOnce(&mut S) -> A,
+    end: &mut End<'_>,
+) -> Exchange
+where
+    C: Future<Output = hyper::Result<()>>,
+    A: Future<Output = hyper::Result<http::Response<Incoming>>>,
+{
+    let started = Instant::now();
+    match timeout_at(end.around.deadline, shaken).await {
+        Ok(Ok((mut sender, connection))) => {
+            let mut driver = Driver { connection: pin!(connection), ended: None };
+            let answer = driver.drive(send(&mut sender));
+            let answer = timeout_at(end.around.deadline, answer).await;
+            finish(plan, answer, &mut driver, (end, started)).await
         }
+        Ok(Err(error)) => Exchange { response: None, stop: Some(end.of(&error, None)) },
+        Err(_) => Exchange { response: None, stop: Some(end.late()) },
     }
 }
 
