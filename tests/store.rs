@@ -15,6 +15,7 @@ fn trip() -> Trip {
         started: Timestamp::UNIX_EPOCH,
         seconds: 0.0,
         proxied: false,
+        host: String::new(),
         lookup: Lookup::default(),
         legs: Vec::new(),
         untried: Vec::new(),

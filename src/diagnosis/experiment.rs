@@ -122,5 +122,6 @@ fn detail(trip: &Trip) -> String {
         }
         (None, None) => "handshake complete".to_owned(),
     };
-    format!("{}: {what} in {:.0} ms", trip.lookup.name, trip.seconds * 1000.0)
+    let host = if trip.host.is_empty() { &trip.lookup.name } else { &trip.host };
+    format!("{host}: {what} in {:.0} ms", trip.seconds * 1000.0)
 }

@@ -105,6 +105,9 @@ fn ask(case: &Case<'_>, party: Party, slots: &Slots) -> String {
     let at = format!("{:.3}", case.trip().started);
     let Slots { host, port, address, source, proxy, .. } = slots;
     match party {
+        Party::Undetermined if case.proxied() && case.proxy().is_some() => {
+            format!("Log of {proxy} for CONNECT {host}:{port} from {source} at {at}.")
+        }
         Party::Firewall | Party::Network | Party::Undetermined => {
             format!("Log of the way {source} -> {address} at {at}.")
         }

@@ -37,6 +37,9 @@ pub struct Trip {
     /// Whether the first hop is a proxy.
     #[serde(default)]
     pub proxied: bool,
+    /// The host that was to be reached: on a proxy route another one than the first hop.
+    #[serde(default)]
+    pub host: String,
     /// How the first hop's name was resolved.
     pub lookup: Lookup,
     /// One leg for each address that was tried, in the resolver's order.

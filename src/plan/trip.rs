@@ -32,6 +32,16 @@ pub struct TripPlan {
     pub patience: Duration,
 }
 
+impl TripPlan {
+    /// The host that is to be reached in the end.
+    pub fn destination(&self) -> &Host<String> {
+        match &self.tls {
+            Some(tls) if self.depth > Depth::Lookup => &tls.name,
+            _ => &self.hop.host,
+        }
+    }
+}
+
 /// The first hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {

@@ -85,6 +85,7 @@ impl Network {
             started,
             seconds: 0.0,
             proxied: plan.tunnel.is_some(),
+            host: plan.destination().to_string(),
             lookup,
             legs: Vec::new(),
             untried: Vec::new(),

@@ -206,7 +206,13 @@ fn proxy(leg: &Leg) -> Option<Line> {
     }
     match &leg.stop {
         Some(Failure::Proxy(failure)) => {
-            let status = failure.status.map(|status| format!("CONNECT answered {status}"));
+            // The proxy's own word for it, where it is one that names a cause.
+            let word = |name: &str| {
+                let found = failure.headers.iter().find(|(header, _)| header == name);
+                found.map(|(name, value)| format!("   {name}: {}", shown(value)))
+            };
+            let word = word("x-squid-error").or_else(|| word("proxy-status")).unwrap_or_default();
+            let status = failure.status.map(|status| format!("CONNECT answered {status}{word}"));
             let reply = shown(failure.body.lines().next().unwrap_or_default());
             Some(line(failure.kind.label(), None, status.unwrap_or(reply)))
         }
