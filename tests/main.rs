@@ -25,6 +25,8 @@ mod shell;
 // The daemon, the real binary, scraped by a real Prometheus.
 mod daemon;
 
+// Fields in a real journal.
+mod journal;
 // What is written is true.
 mod docs;
 // Faults that need a network of namespaces.

@@ -63,7 +63,8 @@ fn resolver_unreachable(case: &Case<'_>) -> Held {
 }
 
 /// The resolver answers with an error, for this name and for an unrelated one; another resolver knows
-/// the name. Where it denies both, the name has to be known elsewhere.
+/// the name. Where it denies both, the name has to be known elsewhere: a provider's own host exists, so
+/// a resolver that denies it and an unrelated one answers for inside names only.
 fn resolver_failing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     let fails = |kind| is_refusal(kind) || is_denial(kind);
@@ -72,6 +73,9 @@ fn resolver_failing(case: &Case<'_>) -> Held {
     }
     match case.other_resolver()?.trip().map(knows) {
         Some(true) => Found::high().by(Control::OtherResolver).yes(),
+        None if case.target().provider.owns(&case.target().host) => {
+            Found::medium().by(Control::ControlName).yes()
+        }
         Some(false) | None if is_refusal(failure.kind) || case.other_route_arrives() => {
             Found::medium().by(Control::ControlName).yes()
         }
