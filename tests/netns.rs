@@ -1,6 +1,7 @@
 //! Faults that need a network: the real binary on a host of its own, a router that drops and rejects.
 //! The first story is the transcript of the README.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,13 +12,15 @@ use crate::support::netns::{API, Host, Hosts, UNRELATED};
 use crate::support::pki::Authority;
 use crate::support::program::{Finished, Folder};
 use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
-use crate::support::tls::{Behaviour as Tls, Options, TlsServer};
+use crate::support::tls::{Behaviour as Tls, Options, Refusal, TlsServer};
+use crate::support::wire::Ending;
 
 struct World {
     hosts: Hosts,
     folder: Folder,
     config: String,
-    _servers: Vec<TlsServer>,
+    /// The target's, IPv4 and IPv6, and the unrelated host's.
+    servers: Vec<TlsServer>,
     _resolver: DnsServer,
 }
 
@@ -31,7 +34,7 @@ impl World {
         let unrelated = Arc::new(authority.leaf(&["www.example.com"]));
         let servers = hosts.there(Host::Internet, move || {
             let at = |address: &str| {
-                let address: std::net::IpAddr = address.parse().expect("an address");
+                let address: IpAddr = address.parse().expect("an address");
                 Options { bind: (address, 443).into(), ..Options::default() }
             };
             let page = Http::Answer { status: 200, headers: Vec::new(), body: b"hello".to_vec() };
@@ -42,7 +45,7 @@ impl World {
                 TlsServer::start_with(&unrelated, Tls::Serve(page), at(UNRELATED)),
             ]
         });
-        let address = |text: &str| text.parse::<std::net::IpAddr>().expect("an address");
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         let zone = Zone::new()
             .address("api.anthropic.com", address(API[0]))
             .address("api.anthropic.com", address(API[1]))
@@ -54,7 +57,27 @@ impl World {
             roots.display(),
             resolver.address(),
         );
-        Some(Self { hosts, folder, config, _servers: servers, _resolver: resolver })
+        Some(Self { hosts, folder, config, servers, _resolver: resolver })
+    }
+
+    /// A proxy out there that reaches the target at this address, and the route through it.
+    fn proxy(&self, api: &'static str) -> (Proxy, String) {
+        let hosts = &self.hosts;
+        let proxy = hosts.there(Host::Internet, move || {
+            let at = |text: &str| (text.parse::<IpAddr>().expect("an address"), 443).into();
+            let upstreams = [("api.anthropic.com", at(api)), ("www.example.com", at(UNRELATED))];
+            Proxy::start(Tunnelling::Tunnel, &upstreams)
+        });
+        // It listens on its own loopback: the host brings the client there.
+        let port = proxy.address().port();
+        hosts.on(Host::Internet, "sysctl -qw net.ipv4.conf.all.route_localnet=1");
+        hosts.on(Host::Internet, "nft add table ip n");
+        let chain = "nft 'add chain ip n pre { type nat hook prerouting priority -100; }'";
+        hosts.on(Host::Internet, chain);
+        let rule = format!("ip daddr 192.0.2.2 tcp dport {port} dnat to 127.0.0.1:{port}");
+        hosts.on(Host::Internet, &format!("nft add rule ip n pre {rule}"));
+        let routes = format!("[[route]]\nname = \"corp\"\nproxy = \"http://192.0.2.2:{port}\"\n");
+        (proxy, routes)
     }
 
     fn check(&self, more: &str, format: &str) -> Finished {
@@ -146,28 +169,7 @@ fn a_drop_is_the_firewalls_where_another_route_reaches_the_target() {
     let alone = [Some("broken"), Some("tcp_dropped"), Some("undetermined"), Some("low")];
     assert_eq!((code, said(&document, 0)), (2, alone), "{document:#}");
 
-    let proxy = world.hosts.there(Host::Internet, || {
-        let api = (API[0].parse::<std::net::IpAddr>().expect("an address"), 443).into();
-        let unrelated = (UNRELATED.parse::<std::net::IpAddr>().expect("an address"), 443).into();
-        Proxy::start(
-            Tunnelling::Tunnel,
-            &[("api.anthropic.com", api), ("www.example.com", unrelated)],
-        )
-    });
-    // The proxy listens on its own loopback: the router brings the client there.
-    let port = proxy.address().port();
-    world.hosts.on(Host::Internet, "sysctl -qw net.ipv4.conf.all.route_localnet=1");
-    world.hosts.on(Host::Internet, "nft add table ip n");
-    world
-        .hosts
-        .on(Host::Internet, "nft 'add chain ip n pre { type nat hook prerouting priority -100; }'");
-    world.hosts.on(
-        Host::Internet,
-        &format!(
-            "nft add rule ip n pre ip daddr 192.0.2.2 tcp dport {port} dnat to 127.0.0.1:{port}"
-        ),
-    );
-    let routes = format!("[[route]]\nname = \"corp\"\nproxy = \"http://192.0.2.2:{port}\"\n");
+    let (_proxy, routes) = world.proxy(API[0]);
     let (code, document) = world.verdict(&routes);
     assert_eq!(document["checks"][0]["route"], "corp", "{document:#}");
     assert_eq!(said(&document, 0)[0], Some("ok"), "{document:#}");
@@ -175,6 +177,33 @@ fn a_drop_is_the_firewalls_where_another_route_reaches_the_target() {
     assert_eq!(said(&document, 1), proven, "{document:#}");
     // Direct is `either` beside a proxy that works: the target is fine.
     assert_eq!((code, document["targets"][0]["status"].as_str()), (0, Some("ok")), "{document:#}");
+}
+
+#[test]
+fn a_name_that_is_cut_on_the_way_is_found_by_another_name() {
+    let Some(world) = World::new() else { return };
+    let filter = Tls::SniFilter {
+        deny: "api.anthropic.com".to_owned(),
+        then: Refusal::End(Ending::Reset),
+        otherwise: Http::AnthropicUnauthorized,
+    };
+    world.servers[0].set(filter);
+    let (code, document) = world.verdict("");
+    // The provider's edge might do the same: from one route nobody is named.
+    let alone = [Some("broken"), Some("sni_filtered"), Some("undetermined"), Some("low")];
+    assert_eq!((code, said(&document, 0)), (2, alone), "{document:#}");
+    let (_proxy, routes) = world.proxy(API[1]);
+    let (code, document) = world.verdict(&routes);
+    let proven = [Some("broken"), Some("sni_filtered"), Some("firewall"), Some("high")];
+    assert_eq!((code, said(&document, 1)), (0, proven), "{document:#}");
+    assert_eq!(document["checks"][1]["network"], "broken");
+    let evidence = document["checks"][1]["evidence"].as_array().expect("a list");
+    let passed: Vec<&str> = evidence
+        .iter()
+        .filter(|line| line["result"] == "passed")
+        .filter_map(|line| line["control"].as_str())
+        .collect();
+    assert_eq!(passed, ["other_name", "control_host"], "{document:#}");
 }
 
 #[test]
