@@ -171,6 +171,7 @@ fn wait_until(at: Instant) {
 struct Daemon {
     child: Child,
     ready: f64,
+    port: u16,
 }
 
 impl Drop for Daemon {
@@ -180,11 +181,11 @@ impl Drop for Daemon {
     }
 }
 
-fn daemon(origin: &Origin, folder: &std::path::Path, port: u16) -> Daemon {
+fn daemon(origin: &Origin, folder: &std::path::Path) -> Daemon {
     let roots = folder.join("ca.pem");
     std::fs::write(&roots, &origin.pem).unwrap();
     let mut config = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\n[log]\nformat = \"text\"\nfilter = \"error\"\n\
+        "[server]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"text\"\n\
          [probe]\ninterval = \"1s\"\ntimeout = \"1s\"\nconcurrency = 100\n\
          [trust]\nsystem = false\npublic_roots = \"{}\"\n",
         roots.display()
@@ -200,11 +201,11 @@ fn daemon(origin: &Origin, folder: &std::path::Path, port: u16) -> Daemon {
     let notified = folder.join("notify");
     let socket = UnixDatagram::bind(&notified).unwrap();
     let started = Instant::now();
-    let child = Command::new(env!("CARGO_BIN_EXE_egressd"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_egressd"))
         .args(["run", "--config"])
         .arg(&file)
         .env("NOTIFY_SOCKET", &notified)
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut message = [0_u8; 512];
@@ -214,7 +215,12 @@ fn daemon(origin: &Origin, folder: &std::path::Path, port: u16) -> Daemon {
             break;
         }
     }
-    Daemon { child, ready: started.elapsed().as_secs_f64() * 1000.0 }
+    let ready = started.elapsed().as_secs_f64() * 1000.0;
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("on http://")).unwrap();
+    let port = line.rsplit(':').next().unwrap().trim().parse().unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    Daemon { child, ready, port }
 }
 
 /// The value summed over the series of a metric.
@@ -233,9 +239,8 @@ fn measure() {
     let origin = origin();
     let bare = bare(&origin);
     let folder = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let daemon = daemon(&origin, folder.path(), port);
-    let pid = daemon.child.id();
+    let daemon = daemon(&origin, folder.path());
+    let (pid, port) = (daemon.child.id(), daemon.port);
     // The first checks are of a cold process: measure from the second round on.
     let begun = Instant::now();
     wait_until(begun + Duration::from_secs(2));
