@@ -232,12 +232,10 @@ impl Prometheus {
                 daemon.address()
             ),
         );
-        let port =
-            std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let mut child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("tsdb").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--web.listen-address=127.0.0.1:0")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -250,9 +248,12 @@ impl Prometheus {
                 writer.push(line);
             });
         });
-        journal.wait_until(|lines: &[String]| {
-            lines.iter().any(|line| line.contains("Server is ready"))
-        });
+        let ready = |lines: &[String]| lines.iter().any(|line| line.contains("Server is ready"));
+        let lines = journal.wait_until(ready);
+        let listening =
+            lines.iter().find(|line| line.contains("Listening on")).expect("an address");
+        let port = listening.rsplit(':').next().and_then(|port| port.trim().parse().ok());
+        let port = port.expect("a port");
         Self { child, port }
     }
 
