@@ -109,6 +109,32 @@ fn a_key_is_sent_and_judged_and_never_shown() {
 }
 
 #[test]
+fn a_key_comes_from_the_environment_a_file_or_systemd() {
+    let world = World::new();
+    let good = "sk-ant-good".to_owned();
+    let api = world.server(Tls::Serve(Http::AnthropicByKey { good: good.clone() }));
+    let file = world.folder.write("api-key", &format!("{good}\n"));
+    for source in [
+        "{ env = \"THE_KEY\" }".to_owned(),
+        "{ credential = \"api-key\" }".to_owned(),
+        format!("{{ file = \"{}\" }}", file.display()),
+    ] {
+        let keyed = format!("provider = \"anthropic\"\nkey = {source}");
+        let config = world.config(&target("api", &api, &keyed));
+        let output = egressd()
+            .args(["check", "--config", &config, "--format", "json"])
+            .env("THE_KEY", &good)
+            .env("CREDENTIALS_DIRECTORY", world.folder.path())
+            .output()
+            .expect("it runs");
+        let finished = Finished::of(output);
+        assert_eq!(finished.code, 0, "{source}: {}{}", finished.stdout, finished.stderr);
+        let sent = api.requests().last().and_then(|r| r.header("x-api-key").map(str::to_owned));
+        assert_eq!(sent.as_ref(), Some(&good), "{source}");
+    }
+}
+
+#[test]
 fn a_secret_that_cannot_be_used_stops_nothing_and_is_named() {
     let world = World::new();
     let api = world.server(Tls::Serve(Http::AnthropicByKey { good: "k".into() }));
