@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::cause::Status;
+use crate::cause::{Cause, Status};
 use crate::diagnosis::{
     Author, Findings, NetworkState, Raw, RouteVerdict, Steady, TargetVerdict, Weighed, weigh,
 };
@@ -282,7 +282,7 @@ impl Store {
             let before = check.status();
             let now = Arc::make_mut(check);
             now.count(&trip, &verdict);
-            now.latest = Some(Raw { status: verdict.status, symptom: verdict.symptom.clone() });
+            now.latest = Some(Raw { status: raw(&verdict), symptom: verdict.symptom.clone() });
             now.trip = Some(Arc::new(trip));
             now.answer = answer;
             now.checked = Some(at);
@@ -373,7 +373,7 @@ impl Store {
 
 impl Check {
     fn count(&mut self, trip: &Trip, verdict: &RouteVerdict) {
-        *self.finished.entry((verdict.status, verdict.network)).or_default() += 1;
+        *self.finished.entry((raw(verdict), verdict.network)).or_default() += 1;
         if let Some(symptom) = &verdict.symptom {
             let key = (symptom.layer.clone(), symptom.kind.clone());
             *self.failures.entry(key).or_default() += 1;
@@ -381,6 +381,16 @@ impl Check {
         for (phase, seconds) in passed(trip) {
             self.phases.entry(phase).or_default().observe(seconds);
         }
+    }
+}
+
+/// How the trip itself came out, before its repeat contradicted it.
+fn raw(verdict: &RouteVerdict) -> Status {
+    let cause = verdict.finding.as_ref().map(|finding| finding.cause);
+    match (cause, &verdict.symptom) {
+        (Some(Cause::Intermittent), Some(_)) => Status::Broken,
+        (Some(Cause::Intermittent), None) => Status::Ok,
+        _ => verdict.status,
     }
 }
 
