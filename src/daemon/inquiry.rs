@@ -2,9 +2,11 @@
 //! diagnose again. The same for the daemon and for `check`; bounded in rounds, number and time.
 
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::controls::Controls;
@@ -131,18 +133,15 @@ impl Inquiry {
     }
 
     async fn walks(&self, memory: &Memory) -> Vec<Walk> {
-        let mut tasks = JoinSet::new();
-        for (place, used) in self.target.routes.iter().enumerate() {
-            let network = Arc::clone(&self.context.network);
+        let trips = side_by_side(self.target.routes.iter().map(|used| {
             let trip = Arc::new(self.trip(&used.route));
-            tasks.spawn(async move { (place, network.walk(&trip).await) });
-        }
-        let mut trips = joined(tasks).await;
-        trips.sort_by_key(|(place, _)| *place);
+            async move { self.context.network.walk(&trip).await }
+        }));
+        let trips = trips.await;
         let routes = self.target.routes.iter();
         routes
             .zip(trips)
-            .map(|(used, (_, trip))| Walk {
+            .map(|(used, trip)| Walk {
                 route: used.route.name.clone(),
                 proxy: used.route.proxy.as_ref().map(ToString::to_string),
                 expect: used.expect,
@@ -169,47 +168,47 @@ impl Inquiry {
 
     /// All side by side, each within what is left.
     async fn experiments(&self, asked: Vec<Experiment>, deadline: Instant) -> Vec<Outcome> {
-        let mut tasks = JoinSet::new();
-        for experiment in asked {
-            let route = self.target.routes.iter().find(|used| used.route.name == experiment.route);
-            let planned = route.ok_or(NotRun::NotApplicable).and_then(|used| {
-                let base = self.trip(&used.route);
-                let planned = self.context.plan.vary(
-                    (&self.target, &used.route),
-                    &base,
-                    experiment.change,
-                )?;
-                Ok((used.route.clone(), planned))
-            });
-            let context = self.context.clone();
-            tasks.spawn(async move {
-                let run = async {
-                    let (route, planned) = planned?;
-                    match experiment.change {
-                        Change::ControlHost(index) => context.controls.trip(&route, index).await,
-                        _ => Ok(context.network.walk(&Arc::new(planned)).await),
-                    }
-                };
-                let result = timeout_at(deadline, run).await.unwrap_or(Err(NotRun::NoTime));
-                Outcome { experiment, result }
-            });
+        let outcomes = asked.into_iter().map(|experiment| async move {
+            let run = self.experiment(&experiment);
+            let result = timeout_at(deadline, run).await.unwrap_or(Err(NotRun::NoTime));
+            Outcome { experiment, result }
+        });
+        side_by_side(outcomes).await
+    }
+
+    async fn experiment(&self, experiment: &Experiment) -> Result<Trip, NotRun> {
+        let mut routes = self.target.routes.iter().map(|used| &used.route);
+        let route = routes.find(|route| route.name == experiment.route);
+        let route = route.ok_or(NotRun::NotApplicable)?;
+        let Context { plan, network, controls } = &self.context;
+        let base = self.trip(route);
+        let planned = plan.vary((&self.target, route), &base, experiment.change)?;
+        match experiment.change {
+            Change::ControlHost(index) => controls.trip(route, index).await,
+            _ => Ok(network.walk(&Arc::new(planned)).await),
         }
-        joined(tasks).await
     }
 }
 
-/// All results; a panic goes on in whoever contains it.
-async fn joined<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
-    let mut results = Vec::new();
-    while let Some(joined) = tasks.join_next().await {
-        match joined {
-            Ok(result) => results.push(result),
-            Err(error) => {
-                if let Ok(panic) = error.try_into_panic() {
-                    std::panic::resume_unwind(panic);
-                }
+/// All of them at the same time, in this task: they are few, and a panic goes on in whoever contains
+/// it. The results are in the order of the work.
+async fn side_by_side<F: Future>(work: impl Iterator<Item = F>) -> Vec<F::Output> {
+    struct Slot<F: Future> {
+        work: Pin<Box<F>>,
+        result: Option<F::Output>,
+    }
+    let mut slots: Vec<Slot<F>> =
+        work.map(|work| Slot { work: Box::pin(work), result: None }).collect();
+    poll_fn(|context| {
+        let mut pending = false;
+        for slot in slots.iter_mut().filter(|slot| slot.result.is_none()) {
+            match slot.work.as_mut().poll(context) {
+                Poll::Ready(output) => slot.result = Some(output),
+                Poll::Pending => pending = true,
             }
         }
-    }
-    results
+        if pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    slots.into_iter().filter_map(|slot| slot.result).collect()
 }
