@@ -5,43 +5,32 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::support::ground::Ground;
 use crate::support::http::Behaviour as Http;
 use crate::support::pki::{Authority, Flaw};
-use crate::support::program::{Finished, Folder, egressd, run};
+use crate::support::program::{Finished, egressd, run};
 use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tcp::ClosedPort;
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 
-/// What every story here has: a CA that counts as public, a control host that works.
-struct World {
-    folder: Folder,
-    authority: Authority,
-    control: TlsServer,
+struct World(Ground);
+
+impl std::ops::Deref for World {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.0
+    }
 }
 
 impl World {
     fn new() -> Self {
-        let folder = Folder::new();
-        let authority = Authority::new("Public Test Root");
-        folder.write("public.pem", &authority.pem());
-        let answer = Http::Answer { status: 200, headers: Vec::new(), body: b"hello".to_vec() };
-        let leaf = Arc::new(authority.leaf(&["127.0.0.1", "localhost"]));
-        let control = TlsServer::start(&leaf, Tls::Serve(answer));
-        Self { folder, authority, control }
-    }
-
-    fn server(&self, behaviour: Tls) -> TlsServer {
-        TlsServer::start(&Arc::new(self.authority.leaf(&["127.0.0.1"])), behaviour)
+        Self(Ground::new())
     }
 
     /// A configuration with these targets.
     fn config(&self, rest: &str) -> String {
-        let text = format!(
-            "[trust]\nsystem = false\npublic_roots = \"{}\"\n[control]\nurls = [\"https://localhost:{}/\"]\n\
-             [probe]\ninterval = \"1s\"\ntimeout = \"1s\"\n{rest}",
-            self.folder.path().join("public.pem").display(),
-            self.control.address().port(),
-        );
+        let text = format!("{}{rest}", self.tables());
         self.folder.write("egressd.toml", &text).display().to_string()
     }
 

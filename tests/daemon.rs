@@ -2,48 +2,36 @@
 //! secrets, and stops.
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::Journal;
+use crate::support::ground::Ground;
 use crate::support::http::Behaviour as Http;
-use crate::support::pki::Authority;
 use crate::support::program::{Daemon, Folder, get};
 use crate::support::tcp::ClosedPort;
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 use crate::support::wire::Ending;
 
 struct World {
-    folder: Folder,
+    ground: Ground,
     api: TlsServer,
-    control: TlsServer,
 }
 
 impl World {
     fn new() -> Self {
-        let folder = Folder::new();
-        let authority = Authority::new("Public Test Root");
-        folder.write("public.pem", &authority.pem());
-        let leaf = Arc::new(authority.leaf(&["127.0.0.1", "localhost"]));
+        let ground = Ground::new();
         let good = Http::AnthropicByKey { good: "sk-ant-planted-secret".into() };
-        let answer = Http::Answer { status: 200, headers: Vec::new(), body: b"hello".to_vec() };
-        Self {
-            folder,
-            api: TlsServer::start(&leaf, Tls::Serve(good)),
-            control: TlsServer::start(&leaf, Tls::Serve(answer)),
-        }
+        Self { api: ground.server(Tls::Serve(good)), ground }
     }
 
     fn config(&self, more: &str) -> String {
         format!(
             "site = \"test-1\"\n[server]\nlisten = \"127.0.0.1:0\"\nhosts = [\"egressd.corp.example\"]\n\
-             [log]\nformat = \"text\"\nfilter = \"{}\"\n[probe]\ninterval = \"1s\"\ntimeout = \"1s\"\n\
-             [trust]\nsystem = false\npublic_roots = \"{}\"\n[control]\nurls = [\"https://localhost:{}/\"]\n{more}",
+             [log]\nformat = \"text\"\nfilter = \"{}\"\n{}{more}",
             if more.contains("# trace") { "trace" } else { "info" },
-            self.folder.path().join("public.pem").display(),
-            self.control.address().port(),
+            self.ground.tables(),
         )
     }
 
@@ -55,8 +43,8 @@ impl World {
     }
 
     fn start(&self, more: &str) -> Daemon {
-        let file = self.folder.write("egressd.toml", &self.config(more));
-        Daemon::start(&self.folder, &file)
+        let file = self.ground.folder.write("egressd.toml", &self.config(more));
+        Daemon::start(&self.ground.folder, &file)
     }
 }
 
@@ -134,7 +122,7 @@ fn it_reloads_and_keeps_the_old_plan_where_the_new_one_is_wrong() {
     let daemon = world.start(&world.target("api", ""));
     daemon.wait_for("api via direct: works");
     let file = "egressd.toml";
-    world.folder.write(file, &world.config("[[target]]\nnme = \"api\"\n"));
+    world.ground.folder.write(file, &world.config("[[target]]\nnme = \"api\"\n"));
     daemon.signal("HUP");
     let line = daemon.wait_for("the old plan stays in force");
     assert!(line.contains("ERROR"), "{line}");
@@ -145,7 +133,7 @@ fn it_reloads_and_keeps_the_old_plan_where_the_new_one_is_wrong() {
     );
     assert!(daemon.get("/metrics").1.contains("egressd_check_up{site=\"test-1\",target=\"api\""));
 
-    world.folder.write(file, &world.config(&world.target("other", "")));
+    world.ground.folder.write(file, &world.config(&world.target("other", "")));
     daemon.signal("HUP");
     daemon.wait_for("other via direct: works");
     let (_, text) = daemon.get("/metrics");
@@ -193,7 +181,7 @@ fn strangers_names_and_sites_are_turned_away() {
 #[test]
 fn a_planted_secret_is_in_no_output() {
     let world = World::new();
-    let key = world.folder.write("key", "sk-ant-planted-secret\n");
+    let key = world.ground.folder.write("key", "sk-ant-planted-secret\n");
     let keyed = format!("key = {{ file = \"{}\" }}\n# trace", key.display());
     let daemon = world.start(&world.target("api", &keyed));
     daemon.wait_for("api via direct: works");
@@ -205,7 +193,7 @@ fn a_planted_secret_is_in_no_output() {
     for arguments in
         [&["check"][..], &["check", "--format", "json"], &["config", "check", "--plan"]]
     {
-        let file = world.folder.path().join("egressd.toml").display().to_string();
+        let file = world.ground.folder.path().join("egressd.toml").display().to_string();
         let config =
             if arguments[0] == "config" { vec![file] } else { vec!["--config".into(), file] };
         let all: Vec<&str> =
@@ -296,7 +284,7 @@ fn a_real_prometheus_takes_the_series() {
     );
     assert!(judged.status.success() && words.trim().is_empty(), "{words}");
 
-    let prometheus = Prometheus::start(&world.folder, &daemon);
+    let prometheus = Prometheus::start(&world.ground.folder, &daemon);
     let asked = Instant::now();
     let value = loop {
         let answer = prometheus.query("egressd_check_up");

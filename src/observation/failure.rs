@@ -226,27 +226,6 @@ impl TlsKind {
             | Self::NoCommonVersion => true,
         }
     }
-
-    /// Whether the certificate is what failed.
-    pub fn is_certificate(self) -> bool {
-        match self {
-            Self::Expired
-            | Self::NotYetValid
-            | Self::WrongName
-            | Self::SelfSigned
-            | Self::UnknownIssuer
-            | Self::CertificateOther => true,
-            Self::Timeout
-            | Self::Reset
-            | Self::Closed
-            | Self::Alert
-            | Self::NotTls
-            | Self::Corrupted
-            | Self::ClientCertificate
-            | Self::NoCommonVersion
-            | Self::Other => false,
-        }
-    }
 }
 
 /// Nothing left this host.

@@ -6,6 +6,8 @@
 
 /// A resolver on UDP and TCP, with a behaviour for each name.
 pub(crate) mod dns;
+/// A folder, a CA that counts as public, a control host that works.
+pub(crate) mod ground;
 /// Answers, and what stands in for one, on any stream; and a server without TLS.
 pub(crate) mod http;
 /// Authorities and leaves, made at run time, sound or with one flaw.

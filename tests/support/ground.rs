@@ -1,0 +1,44 @@
+//! What most stories of the real binary stand on: a folder, a CA that counts as public, and a control
+//! host that works.
+
+use std::sync::Arc;
+
+use super::http::Behaviour as Http;
+use super::pki::Authority;
+use super::program::Folder;
+use super::tls::{Behaviour, TlsServer};
+
+/// The ground; its servers end with it.
+pub(crate) struct Ground {
+    pub(crate) folder: Folder,
+    pub(crate) authority: Authority,
+    pub(crate) control: TlsServer,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        let folder = Folder::new();
+        let authority = Authority::new("Public Test Root");
+        folder.write("public.pem", &authority.pem());
+        let answer = Http::Answer { status: 200, headers: Vec::new(), body: b"hello".to_vec() };
+        let leaf = Arc::new(authority.leaf(&["127.0.0.1", "localhost"]));
+        let control = TlsServer::start(&leaf, Behaviour::Serve(answer));
+        Self { folder, authority, control }
+    }
+
+    /// A server with a sound certificate.
+    pub(crate) fn server(&self, behaviour: Behaviour) -> TlsServer {
+        TlsServer::start(&Arc::new(self.authority.leaf(&["127.0.0.1"])), behaviour)
+    }
+
+    /// The tables of a configuration that say so; trips are a second long, a second apart.
+    pub(crate) fn tables(&self) -> String {
+        format!(
+            "[probe]\ninterval = \"1s\"\ntimeout = \"1s\"\n\
+             [trust]\nsystem = false\npublic_roots = \"{}\"\n\
+             [control]\nurls = [\"https://localhost:{}/\"]\n",
+            self.folder.path().join("public.pem").display(),
+            self.control.address().port(),
+        )
+    }
+}
