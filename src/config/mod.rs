@@ -137,6 +137,10 @@ pub struct Route {
     pub name: Option<Spanned<String>>,
     /// The proxy's URL, or `environment`.
     pub proxy: Option<Spanned<Text>>,
+    /// The address that its connections leave from.
+    pub source: Option<Spanned<String>>,
+    /// The interface that they leave by.
+    pub interface: Option<Spanned<String>>,
     /// A label for the way out.
     pub egress: Option<String>,
 }

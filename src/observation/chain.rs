@@ -132,4 +132,13 @@ pub struct Certificate {
     /// Whether it names itself as its issuer.
     #[serde(default)]
     pub self_signed: bool,
+    /// The serial number, in hex.
+    #[serde(default)]
+    pub serial: String,
+    /// SHA-256 of the public key with its algorithm (RFC 7469 2.4), in hex.
+    #[serde(default)]
+    pub spki: String,
+    /// Signed certificate timestamps inside (RFC 6962 3.3): a public CA's leaf has some.
+    #[serde(default)]
+    pub scts: u8,
 }

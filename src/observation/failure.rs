@@ -237,6 +237,9 @@ pub struct LocalFailure {
     /// The error number.
     #[serde(default)]
     pub errno: Option<i32>,
+    /// Whether the kernel said so at once, before a packet could be answered.
+    #[serde(default)]
+    pub synchronous: bool,
     /// The ICMP error of this host itself.
     #[serde(default)]
     pub icmp: Option<Icmp>,
@@ -248,7 +251,7 @@ pub struct LocalFailure {
 impl LocalFailure {
     /// A failure with a word for people.
     pub fn new(kind: LocalKind, detail: impl Into<String>) -> Self {
-        Self { kind, errno: None, icmp: None, detail: detail.into() }
+        Self { kind, errno: None, synchronous: false, icmp: None, detail: detail.into() }
     }
 }
 
@@ -258,9 +261,22 @@ impl LocalFailure {
 pub struct DnsFailure {
     /// What.
     pub kind: DnsKind,
+    /// The ICMP error, with its sender.
+    #[serde(default)]
+    pub icmp: Option<Icmp>,
+    /// What happened to the connection to the server, where one was needed.
+    #[serde(default)]
+    pub inner: Option<Box<Failure>>,
     /// More of it, for people.
     #[serde(default)]
     pub detail: String,
+}
+
+impl DnsFailure {
+    /// A failure with a word for people.
+    pub fn new(kind: DnsKind, detail: impl Into<String>) -> Self {
+        Self { kind, icmp: None, inner: None, detail: detail.into() }
+    }
 }
 
 /// No connection.
@@ -272,6 +288,9 @@ pub struct TcpFailure {
     /// The error number.
     #[serde(default)]
     pub errno: Option<i32>,
+    /// Whether the kernel said so at once, in the call that sends the SYN.
+    #[serde(default)]
+    pub synchronous: bool,
     /// The ICMP error, with its sender.
     #[serde(default)]
     pub icmp: Option<Icmp>,
@@ -323,6 +342,9 @@ impl ProxyFailure {
 pub struct Alert {
     /// Its number (RFC 8446 6).
     pub code: u8,
+    /// Whether it was ours, about what the peer had sent.
+    #[serde(default)]
+    pub own: bool,
 }
 
 /// No finished handshake.
@@ -331,7 +353,7 @@ pub struct Alert {
 pub struct TlsFailure {
     /// What.
     pub kind: TlsKind,
-    /// The peer's alert.
+    /// The alert that ended it.
     #[serde(default)]
     pub alert: Option<Alert>,
     /// Bytes sent in the handshake.
@@ -376,15 +398,66 @@ impl TlsFailure {
 pub struct HttpFailure {
     /// What.
     pub kind: HttpKind,
+    /// Which rule of the protocol is broken, by name.
+    #[serde(default)]
+    pub framing: Option<Framing>,
+    /// How HTTP/2 was ended.
+    #[serde(default)]
+    pub h2: Option<H2End>,
     /// Bytes of the answer that came, above TLS.
     #[serde(default)]
     pub received: u64,
+    /// Since the last byte of it, in milliseconds.
+    #[serde(default)]
+    pub quiet_ms: u64,
     /// What the kernel counted.
     #[serde(default)]
     pub socket: Option<Socket>,
     /// More of it, for people.
     #[serde(default)]
     pub detail: String,
+}
+
+/// What is wrong with an answer's framing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// The first line is no status line of HTTP/1 (RFC 9112 4).
+    StatusLine,
+    /// A header that is none (RFC 9112 5).
+    Header,
+    /// Lengths that contradict each other, or are none (RFC 9112 6.3).
+    ConflictingLengths,
+    /// A chunk that is none, or a transfer coding that is not known (RFC 9112 7.1).
+    TransferCoding,
+    /// More of a head than the limit.
+    HeaderFlood,
+    /// Interim answers without a final one (RFC 9110 15.2).
+    EndlessInterim,
+    /// A body beyond the limit.
+    EndlessBody,
+    /// Ends before its declared end.
+    Truncated,
+    /// Stopped.
+    Stalled,
+    /// Goes on, too slowly to end in time.
+    Dripping,
+    /// Reset.
+    Reset,
+    /// Not HTTP/2 (RFC 9113 3.4, 4).
+    Frame,
+}
+
+/// How a peer ended an HTTP/2 connection or stream (RFC 9113 6.4, 6.8, 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct H2End {
+    /// Whether the connection ended (GOAWAY), else the stream (RST_STREAM).
+    pub goaway: bool,
+    /// The error code.
+    pub code: u32,
+    /// Whether it was the peer that ended it.
+    pub remote: bool,
 }
 
 impl Failure {

@@ -3,10 +3,13 @@
 //! Nothing here acts, judges or names a party. A trip is one look-up of the first hop's name and a
 //! leg for each of its addresses; a leg has room for one failure, so a second cannot be written.
 
+mod address;
 mod chain;
 mod change;
 mod declared;
 mod failure;
+mod hop;
+mod question;
 mod socket;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,12 +18,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use address::{Class, Range, sinkhole_of};
 pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
 pub use change::{Change, Control, NotRun};
 pub use declared::{Expect, Needs};
 pub use failure::{
-    Alert, DnsFailure, DnsKind, Failure, HttpFailure, HttpKind, LocalFailure, LocalKind,
-    ProxyFailure, ProxyKind, TcpFailure, TcpKind, TlsFailure, TlsKind,
+    Alert, DnsFailure, DnsKind, Failure, Framing, H2End, HttpFailure, HttpKind, LocalFailure,
+    LocalKind, ProxyFailure, ProxyKind, TcpFailure, TcpKind, TlsFailure, TlsKind,
+};
+pub use hop::{Came, Hop, Sent};
+pub use question::{
+    Alias, ExtendedError, Family, Flags, Flaw, Found, Question, Reply, Role, Server, Stray,
+    Transport,
 };
 pub use socket::{Icmp, Socket};
 
@@ -81,6 +90,12 @@ pub struct Lookup {
     /// The answer for AAAA.
     #[serde(default)]
     pub aaaa: Option<Answer>,
+    /// The name that was answered, where the search list made another one of it.
+    #[serde(default)]
+    pub searched: Option<String>,
+    /// The same question put to each server by itself.
+    #[serde(default)]
+    pub questions: Vec<Question>,
     /// Why nothing could be asked at all.
     #[serde(default)]
     pub stop: Option<Failure>,
@@ -163,9 +178,15 @@ pub struct Leg {
     /// The chain that was shown, also when the handshake failed.
     #[serde(default)]
     pub chain: Option<Arc<Chain>>,
+    /// What the server asked of this client, where it wants a certificate.
+    #[serde(default)]
+    pub asked: Option<Asked>,
     /// The answer to the request; none where the request went over another leg.
     #[serde(default)]
     pub response: Option<Response>,
+    /// The hops of a TTL walk, where that is what was made.
+    #[serde(default)]
+    pub hops: Vec<Hop>,
     /// What ended it, if anything did.
     #[serde(default)]
     pub stop: Option<Failure>,
@@ -181,7 +202,9 @@ impl Leg {
             tunnelled: None,
             secured: None,
             chain: None,
+            asked: None,
             response: None,
+            hops: Vec::new(),
             stop: None,
         }
     }
@@ -225,6 +248,8 @@ pub struct Tunnelled {
     pub seconds: f64,
     /// The proxy's status.
     pub status: u16,
+    /// What the kernel counted at that moment.
+    pub socket: Option<Socket>,
 }
 
 /// A finished handshake.
@@ -241,6 +266,22 @@ pub struct Secured {
     pub group: String,
     /// What ALPN chose, empty where nothing was.
     pub alpn: String,
+    /// Bytes that the handshake sent.
+    pub sent: u64,
+    /// Bytes that it received.
+    pub received: u64,
+    /// What the kernel counted at that moment.
+    pub socket: Option<Socket>,
+}
+
+/// A server's wish for a client certificate (RFC 8446 4.3.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Asked {
+    /// The issuers that it names, ten at most.
+    pub issuers: Vec<String>,
+    /// Whether one was sent.
+    pub sent: bool,
 }
 
 /// An answer to the request.
@@ -265,6 +306,24 @@ pub struct Response {
     pub first_byte: f64,
     /// Time from the head to the end of the body, in seconds.
     pub body_seconds: f64,
+    /// When the body's parts came.
+    pub parts: Parts,
+    /// What the kernel counted at the end.
+    pub socket: Option<Socket>,
+}
+
+/// The parts of a body: the events of an event stream, else what one read brought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Parts {
+    /// How many came.
+    pub count: u64,
+    /// From the head to the first, in seconds.
+    pub first: Option<f64>,
+    /// Between two of them in their order, in seconds, the first 64.
+    pub gaps: Vec<f64>,
+    /// The longest time between two, in seconds.
+    pub longest: f64,
 }
 
 impl Response {

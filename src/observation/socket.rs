@@ -12,6 +12,10 @@ pub struct Socket {
     pub state: u8,
     /// Segments sent and not acknowledged.
     pub unacked: u32,
+    /// Segments that are taken for lost.
+    pub lost: u32,
+    /// Retransmissions of what is not acknowledged now: a packet that never left this host has none.
+    pub retrans: u32,
     /// Retransmissions over the connection's life.
     pub total_retrans: u32,
     /// Bytes that the peer acknowledged, the SYN not counted.
@@ -20,14 +24,20 @@ pub struct Socket {
     pub bytes_received: u64,
     /// Segments received.
     pub segs_in: u32,
+    /// Segments received that held data.
+    pub data_segs_in: u32,
     /// Segments that arrived out of order (Linux 5.4 and newer).
     pub rcv_ooopack: u32,
     /// Smoothed round-trip time in microseconds.
     pub rtt_us: u32,
+    /// Smallest round-trip time in microseconds.
+    pub min_rtt_us: u32,
     /// Path MTU in bytes, as TCP believes it.
     pub pmtu: u32,
     /// Largest segment that is sent, in bytes.
     pub snd_mss: u32,
+    /// Largest segment that the peer was told to send, in bytes.
+    pub advmss: u32,
 }
 
 /// An ICMP error that the kernel tied to a connection (`ip(7)`, `IP_RECVERR`).

@@ -25,7 +25,7 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
     }
     if let Some(text) = proxy {
         let (proxy, _) = parse_proxy(text).map_err(|why| format!("--proxy: {why}"))?;
-        plan.routes = vec![Route { name: "proxy".into(), proxy: Some(proxy), egress: None }];
+        plan.routes = vec![Route { name: "proxy".into(), proxy: Some(proxy), ..Route::default() }];
     }
     let host = endpoint.host.to_string();
     let provider = Provider::of_host(&host).unwrap_or(Provider::Generic);

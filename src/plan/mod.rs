@@ -6,6 +6,7 @@
 mod ad_hoc;
 mod build;
 mod environment;
+mod nameserver;
 mod print;
 mod schedule;
 mod trip;
@@ -25,8 +26,11 @@ use crate::provider::Provider;
 pub use ad_hoc::ad_hoc;
 pub use build::{build, named_files, named_variables};
 pub use environment::ProxyVariables;
+pub use nameserver::{Nameserver, Through};
 pub use schedule::Schedule;
-pub use trip::{Depth, Families, Hop, RequestPlan, TlsPlan, TripPlan};
+pub use trip::{
+    Alpn, Depth, Families, Hello, Hop, Identity, RequestPlan, Sni, SocketPlan, TlsPlan, TripPlan,
+};
 
 /// All that runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,9 +56,9 @@ pub struct Plan {
     /// Whose roots count.
     pub trust: Trust,
     /// The servers to ask; none: the host's own configuration.
-    pub resolvers: Option<Vec<SocketAddr>>,
+    pub resolvers: Option<Vec<Nameserver>>,
     /// Resolvers to compare with.
-    pub independent: Vec<SocketAddr>,
+    pub independent: Vec<Nameserver>,
     /// Hosts to compare with.
     pub controls: Vec<Endpoint>,
     /// How often controls are measured without a failure.
@@ -145,12 +149,16 @@ impl Endpoint {
 }
 
 /// A way out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     /// Its name.
     pub name: String,
     /// The proxy; none: direct.
     pub proxy: Option<Proxy>,
+    /// The address that its connections leave from.
+    pub source: Option<IpAddr>,
+    /// The interface that they leave by.
+    pub interface: Option<String>,
     /// A label for the way out.
     pub egress: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Plan, Target};
+use super::{Nameserver, Plan, Route, Target};
 use crate::observation::{Control, Needs};
 
 /// Series that every check has: status, network, verdict, times, counters. Rough, and said so.
@@ -14,7 +14,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site.as_deref().unwrap_or("(no site)");
         writeln!(f, "site {site}, listening on {}", self.listen)?;
-        let names = |list: &[std::net::SocketAddr]| {
+        let names = |list: &[Nameserver]| {
             list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };
         let servers = self.resolvers.as_deref().map_or_else(|| "this host's own".to_owned(), names);
@@ -24,9 +24,10 @@ impl fmt::Display for Plan {
         }
         writeln!(f, "routes:")?;
         for route in &self.routes {
+            let from = leaves(route);
             match &route.proxy {
-                Some(proxy) => writeln!(f, "  {}: HTTP CONNECT through {proxy}", route.name)?,
-                None => writeln!(f, "  {}: no proxy", route.name)?,
+                Some(proxy) => writeln!(f, "  {}: HTTP CONNECT through {proxy}{from}", route.name)?,
+                None => writeln!(f, "  {}: no proxy{from}", route.name)?,
             }
         }
         writeln!(f, "targets:")?;
@@ -54,6 +55,13 @@ impl fmt::Display for Plan {
         let checks: usize = self.targets.iter().map(|target| target.routes.len()).sum();
         writeln!(f, "series: about {} for {checks} checks", self.series(checks))
     }
+}
+
+/// Where a route's connections leave from, if that is said.
+fn leaves(route: &Route) -> String {
+    let source = route.source.map(|source| format!(", from {source}"));
+    let interface = route.interface.as_ref().map(|name| format!(", by {name}"));
+    [source, interface].into_iter().flatten().collect()
 }
 
 impl Plan {

@@ -1,13 +1,14 @@
 //! One trip as it is to be made, and the same trip with one thing changed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Host;
 
-use super::{Endpoint, Plan, Route, Target};
+use super::{Endpoint, Nameserver, Plan, Route, Target};
 use crate::config::Secret;
-use crate::observation::{Change, NotRun};
+use crate::observation::{Change, NotRun, Sent};
 
 /// A trip, ready to be walked.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,9 +18,15 @@ pub struct TripPlan {
     /// `host:port` for CONNECT, where the first hop is a proxy.
     pub tunnel: Option<String>,
     /// The servers to ask for the first hop's name; none: the configured ones.
-    pub resolvers: Option<Vec<SocketAddr>>,
+    pub resolvers: Option<Vec<Nameserver>>,
+    /// Whether each server is asked by itself too, beside the walk.
+    pub questions: bool,
     /// Which addresses are tried.
     pub families: Families,
+    /// What its connections are to be like.
+    pub socket: SocketPlan,
+    /// A TTL walk with this to each address, instead of a connection.
+    pub hops: Option<Sent>,
     /// Where it ends.
     pub depth: Depth,
     /// The handshake; none for plain HTTP.
@@ -75,13 +82,83 @@ pub enum Depth {
     Request,
 }
 
+/// What a connection is to be like; the default is what any program's is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketPlan {
+    /// The address that it leaves from; the other family is not tried then.
+    pub source: Option<IpAddr>,
+    /// The interface that it leaves by.
+    pub interface: Option<String>,
+    /// The largest segment in bytes, both ways (`tcp(7)`, `TCP_MAXSEG`).
+    pub segment: Option<u16>,
+    /// How many routers its packets may pass, and one more.
+    pub ttl: Option<u8>,
+}
+
 /// The handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsPlan {
-    /// The name in the handshake, and the one that the certificate is judged for.
+    /// The name that the certificate is judged for, and the one in the `ClientHello`.
     pub name: Host<String>,
-    /// Whether HTTP/2 is offered.
-    pub http2: bool,
+    /// What the `ClientHello` is like.
+    pub hello: Hello,
+    /// The certificate that is shown where the server asks for one.
+    pub client: Option<Arc<Identity>>,
+}
+
+impl TlsPlan {
+    /// A handshake as today's clients make it.
+    pub fn to(name: Host<String>) -> Self {
+        Self { name, hello: Hello::default(), client: None }
+    }
+}
+
+/// What a `ClientHello` is like; the default is what today's clients send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    /// The server name in it.
+    pub sni: Sni,
+    /// The protocols that it offers.
+    pub alpn: Alpn,
+    /// Whether TLS 1.2 is all that it offers.
+    pub tls12_only: bool,
+    /// Whether it goes without the post-quantum key share, which makes it small: 1200 bytes less.
+    pub classic: bool,
+    /// Whether it is sent in two segments with a pause.
+    pub split: bool,
+}
+
+/// The server name of a `ClientHello` (RFC 6066 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sni {
+    /// The name that the certificate is judged for.
+    #[default]
+    Same,
+    /// Another.
+    Other(String),
+    /// None.
+    Nothing,
+}
+
+/// The protocols of a `ClientHello` (RFC 7301).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Alpn {
+    /// `h2` and `http/1.1`.
+    #[default]
+    Http2,
+    /// `http/1.1`.
+    Http1,
+    /// No such extension.
+    Nothing,
+}
+
+/// A client certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, and the intermediates behind it, DER.
+    pub certificates: Vec<Vec<u8>>,
+    /// The key, PEM.
+    pub key: Secret,
 }
 
 /// The request.
@@ -107,6 +184,7 @@ impl Plan {
     pub fn trip(&self, target: &Target, route: &Route, key: Option<&Secret>) -> TripPlan {
         let facts = target.provider.facts();
         let mut trip = trip_to(&target.endpoint, route, target.timeout);
+        trip.questions = true;
         trip.patience = target.budget.dns * 2;
         trip.families = if target.all_addresses { Families::All } else { Families::First };
         trip.request.headers = facts.headers.to_vec();
@@ -171,7 +249,9 @@ impl Plan {
                 trip.families = Families::Second;
                 trip.depth = Depth::Handshake;
             }
-            Change::Http1 => trip.tls.as_mut().ok_or(NotRun::NotApplicable)?.http2 = false,
+            Change::Http1 => {
+                trip.tls.as_mut().ok_or(NotRun::NotApplicable)?.hello.alpn = Alpn::Http1;
+            }
             Change::NoKey => {
                 if trip.request.key.is_none() {
                     return Err(NotRun::NotApplicable);
@@ -179,6 +259,10 @@ impl Plan {
             }
         }
         trip.request.key = None;
+        if let Some(tls) = &mut trip.tls {
+            tls.client = None;
+        }
+        trip.questions = change == Change::OtherResolver;
         trip.timeout = trip.timeout.min(CONTROL_TIMEOUT);
         Ok(trip)
     }
@@ -199,9 +283,16 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
         hop,
         tunnel: route.proxy.is_some().then(|| format!("{host}:{port}")),
         resolvers: None,
+        questions: false,
         families: Families::All,
+        socket: SocketPlan {
+            source: route.source,
+            interface: route.interface.clone(),
+            ..SocketPlan::default()
+        },
+        hops: None,
         depth: Depth::Request,
-        tls: endpoint.is_tls().then(|| TlsPlan { name: host.clone(), http2: true }),
+        tls: endpoint.is_tls().then(|| TlsPlan::to(host.clone())),
         request: RequestPlan {
             // RFC 9110 4.2.3: the scheme's own port is left out.
             authority: url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}")),

@@ -197,7 +197,7 @@ fn usable(lookup: &mut Lookup, plan: &TripPlan) -> Vec<SocketAddr> {
     if usable.is_empty() && !all.is_empty() && lookup.stop.is_none() {
         let detail = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let kind = DnsKind::UnusableAddress;
-        lookup.stop = Some(Failure::Dns(DnsFailure { kind, detail }));
+        lookup.stop = Some(Failure::Dns(DnsFailure::new(kind, detail)));
     }
     let first = usable.first().map(IpAddr::is_ipv4);
     usable

@@ -61,13 +61,18 @@ pub(super) fn counters(fd: RawFd) -> Option<Socket> {
         state: info.first().copied().unwrap_or_default(),
         snd_mss: u32_at(16),
         unacked: u32_at(24),
+        lost: u32_at(32),
+        retrans: u32_at(36),
         pmtu: u32_at(60),
         rtt_us: u32_at(68),
+        advmss: u32_at(88),
         total_retrans: u32_at(100),
         // The kernel counts the SYN.
         bytes_acked: u64_at(120).saturating_sub(1),
         bytes_received: u64_at(128),
         segs_in: u32_at(140),
+        min_rtt_us: u32_at(148),
+        data_segs_in: u32_at(152),
         rcv_ooopack: u32_at(224),
     })
 }

@@ -147,5 +147,5 @@ fn classify(error: &io::Error, icmp: Option<Icmp>, socket: Option<Socket>) -> Fa
         (None, None) if error.kind() == io::ErrorKind::TimedOut => TcpKind::Timeout,
         (None, _) => TcpKind::Other,
     };
-    Failure::Tcp(TcpFailure { kind, errno: error.raw_os_error(), icmp, socket })
+    Failure::Tcp(TcpFailure { kind, errno: error.raw_os_error(), synchronous: false, icmp, socket })
 }

@@ -3,6 +3,7 @@
 mod chain;
 
 use egressd::observation::{Failure, Secured, TlsFailure, Trip};
+use egressd::plan::Alpn;
 
 use super::{AMPLE, BRIEF, LEAF, NAME, PUBLIC, Way, finding, resolver, table};
 use crate::support::http;
@@ -209,7 +210,7 @@ fn the_protocol_is_what_the_server_agrees_to() {
 fn http_2_is_not_offered_where_the_plan_says_so() {
     let server = TlsServer::start(&LEAF, Behaviour::Serve(SITE));
     let mut walker = Way::named(server.address()).walker();
-    walker.change(|trip| trip.tls.as_mut().expect("TLS").http2 = false);
+    walker.change(|trip| trip.tls.as_mut().expect("TLS").hello.alpn = Alpn::Http1);
     assert_eq!(finding(&walker.walk()), "401 over 1.1");
     drop(walker);
     assert_eq!(server.wait_closed(1)[0].alpn, ["http/1.1"]);

@@ -1,5 +1,6 @@
 //! Routes: those that are declared, the one that the environment names, and which of them a target uses.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -19,7 +20,7 @@ pub(super) struct NamedRoute {
 
 impl Build<'_> {
     pub(super) fn routes(&mut self, routes: &[config::Route]) -> Vec<NamedRoute> {
-        let direct = Route { name: "direct".into(), proxy: None, egress: None };
+        let direct = Route { name: "direct".into(), ..Route::default() };
         let mut out =
             vec![NamedRoute { name: "direct".into(), route: Some(direct), environment: false }];
         for route in routes {
@@ -36,9 +37,15 @@ impl Build<'_> {
             }
             let environment = matches!(&route.proxy, Some(proxy) if *proxy.get_ref() == Text::Literal("environment".into()));
             let proxy = self.proxy(route, name);
-            let route = proxy.map(|proxy| Route {
+            let source = route.source.as_ref().and_then(|source| self.source(source));
+            let interface = route.interface.as_ref().and_then(|name| self.interface(name));
+            // A direct route of its own is one that leaves from somewhere else.
+            let whole = proxy.is_some() || route.proxy.is_none();
+            let route = whole.then(|| Route {
                 name: name.get_ref().clone(),
-                proxy: Some(proxy),
+                proxy,
+                source,
+                interface,
                 egress: route.egress.clone(),
             });
             out.push(NamedRoute { name: name.get_ref().clone(), route, environment });
@@ -48,8 +55,12 @@ impl Build<'_> {
 
     pub(super) fn proxy(&mut self, route: &config::Route, name: &Spanned<String>) -> Option<Proxy> {
         let Some(proxy) = &route.proxy else {
-            let what = format!("route `{}` has no proxy", name.get_ref());
-            let help = "add proxy = \"http://HOST:PORT\"; the direct route exists without a table";
+            if route.source.is_some() || route.interface.is_some() {
+                return None;
+            }
+            let what = format!("route `{}` has neither a proxy nor a source", name.get_ref());
+            let help = "add proxy = \"http://HOST:PORT\", or source or interface; the direct route \
+                        exists without a table";
             self.problems.push(Problem::at(Some(name.span()), what, help).as_absence());
             return None;
         };
@@ -76,6 +87,28 @@ impl Build<'_> {
                 None
             }
         }
+    }
+
+    fn source(&mut self, source: &Spanned<String>) -> Option<IpAddr> {
+        let address = source.get_ref().parse().ok();
+        if address.is_none() {
+            let what = format!("`{}` is no address", source.get_ref());
+            self.fault(source.span(), what, "write an address of this host: 10.1.2.3");
+        }
+        address
+    }
+
+    /// The kernel's own rule for a name (`net/core/dev.c`, `dev_valid_name`).
+    fn interface(&mut self, name: &Spanned<String>) -> Option<String> {
+        let text = name.get_ref();
+        let sound = !matches!(text.as_str(), "" | "." | "..")
+            && text.len() < 16
+            && !text.contains(|c: char| c == '/' || c == ':' || c.is_whitespace());
+        if !sound {
+            let what = format!("`{text}` cannot be an interface's name");
+            self.fault(name.span(), what, "write it as `ip link` shows it: eth0");
+        }
+        sound.then(|| text.clone())
     }
 
     pub(super) fn environment(&mut self, place: Range<usize>) -> Option<Proxy> {

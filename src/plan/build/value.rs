@@ -1,12 +1,12 @@
 //! Single values: addresses, filters, lists of controls, resolvers, URLs.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use toml::Spanned;
 use url::Url;
 
-use super::super::Endpoint;
+use super::super::{Endpoint, Nameserver};
 use super::Build;
 use crate::config::{Config, Pick, Problem, Text, nearest};
 use crate::observation::Control;
@@ -73,7 +73,7 @@ impl Build<'_> {
     pub(super) fn resolvers(
         &mut self,
         servers: &Spanned<Pick>,
-    ) -> Result<Option<Vec<SocketAddr>>, Unusable> {
+    ) -> Result<Option<Vec<Nameserver>>, Unusable> {
         match servers.get_ref() {
             Pick::Word(word) => {
                 self.one_of(word, servers.span(), &[("system", None)]).ok_or(Unusable)
@@ -92,19 +92,19 @@ impl Build<'_> {
         }
     }
 
-    pub(super) fn resolver(&mut self, text: &str, place: Range<usize>) -> Option<SocketAddr> {
-        let parsed = text
-            .parse::<SocketAddr>()
-            .or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)));
-        if parsed.is_err() {
-            let what = format!("`{text}` is no address of a DNS server");
-            self.fault(
-                place,
-                what,
-                "write an address, with a port where it is not 53: 10.0.0.53, [::1]:5353",
-            );
+    pub(super) fn resolver(&mut self, text: &str, place: Range<usize>) -> Option<Nameserver> {
+        match text.parse() {
+            Ok(server) => Some(server),
+            Err(why) => {
+                self.fault(
+                    place,
+                    format!("`{text}` is no DNS server: {why}"),
+                    "write an address, with a port where it is not 53 ([::1]:5353), or how to ask \
+                     it: tls://10.0.0.53#dns.corp.example, https://10.0.0.53/dns-query#dns.corp.example",
+                );
+                None
+            }
         }
-        parsed.ok()
     }
 
     pub(super) fn url(&mut self, url: &str, place: Range<usize>) -> Option<Endpoint> {

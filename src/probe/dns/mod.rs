@@ -24,13 +24,14 @@ use super::tcp::local_failure;
 use crate::observation::{
     Answer, DnsFailure, DnsKind, Failure, LocalFailure, LocalKind, Lookup, Source,
 };
+use crate::plan::Nameserver;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 
 /// What resolves names here.
 pub(super) struct Names {
-    configured: Option<Vec<SocketAddr>>,
+    configured: Option<Vec<Nameserver>>,
     system: Mutex<Option<(Stamps, Arc<System>)>>,
 }
 
@@ -53,7 +54,7 @@ struct Resolver {
 }
 
 impl Names {
-    pub(super) fn new(configured: Option<Vec<SocketAddr>>) -> Self {
+    pub(super) fn new(configured: Option<Vec<Nameserver>>) -> Self {
         Self { configured, system: Mutex::new(None) }
     }
 
@@ -80,7 +81,7 @@ impl Names {
     pub(super) async fn look_up(
         &self,
         host: &Host<String>,
-        servers: Option<&[SocketAddr]>,
+        servers: Option<&[Nameserver]>,
         (deadline, patience): (Instant, Duration),
     ) -> Lookup {
         let started = Instant::now();
@@ -124,7 +125,7 @@ pub(super) fn literal(address: IpAddr) -> Lookup {
 }
 
 impl System {
-    fn read(configured: Option<&[SocketAddr]>) -> Self {
+    fn read(configured: Option<&[Nameserver]>) -> Self {
         let hosts = Hosts::from_system().unwrap_or_default();
         if let Some(servers) = configured {
             return Self { hosts, ..Self::of(servers) };
@@ -144,20 +145,20 @@ impl System {
         }
     }
 
-    fn of(servers: &[SocketAddr]) -> Self {
+    fn of(servers: &[Nameserver]) -> Self {
         let configs = servers
             .iter()
             .map(|server| {
                 let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-                udp.port = server.port();
-                tcp.port = server.port();
-                NameServerConfig::new(server.ip(), true, vec![udp, tcp])
+                udp.port = server.address.port();
+                tcp.port = server.address.port();
+                NameServerConfig::new(server.address.ip(), true, vec![udp, tcp])
             })
             .collect();
         Self {
             hosts: Hosts::default(),
             servers: servers.iter().map(ToString::to_string).collect(),
-            addresses: servers.to_vec(),
+            addresses: servers.iter().map(|server| server.address).collect(),
             resolver: build(&ResolverConfig::from_name_servers(configs), ResolverOpts::default()),
         }
     }
@@ -226,8 +227,7 @@ async fn ask_both(
     let a = ask(resolver, name, RecordType::A, deadline);
     let aaaa = ask(resolver, name, RecordType::AAAA, deadline);
     tokio::pin!(a, aaaa);
-    let silent =
-        || Answer::Failed(DnsFailure { kind: DnsKind::Timeout, detail: "no answer".into() });
+    let silent = || Answer::Failed(DnsFailure::new(DnsKind::Timeout, "no answer"));
     let until = |first: &Answer| {
         if first.failure().is_none() { deadline.min(Instant::now() + patience) } else { deadline }
     };
@@ -246,7 +246,7 @@ async fn ask_both(
 /// The servers in their order, each for as long as a question may take, and all of them again: as
 /// `resolv.conf(5)` has it. A server that cannot or will not answer leaves it to the next.
 async fn ask(resolver: &Resolver, name: &str, kind: RecordType, deadline: Instant) -> Answer {
-    let mut last = DnsFailure { kind: DnsKind::Timeout, detail: "no answer".into() };
+    let mut last = DnsFailure::new(DnsKind::Timeout, "no answer");
     let count = resolver.each.len();
     for (place, server) in (0..resolver.rounds).flat_map(|_| resolver.each.iter().enumerate()) {
         // A dead first server must leave time for the others, also in a short trip.
@@ -270,8 +270,7 @@ fn of_records(records: &[Record]) -> Answer {
     let addresses: Vec<IpAddr> =
         records.iter().filter_map(|record| record.data.ip_addr()).collect();
     if addresses.is_empty() {
-        let detail = "an answer without an address".to_owned();
-        Answer::Failed(DnsFailure { kind: DnsKind::Nodata, detail })
+        Answer::Failed(DnsFailure::new(DnsKind::Nodata, "an answer without an address"))
     } else {
         Answer::Addresses(addresses)
     }
@@ -293,7 +292,7 @@ fn classify(error: &NetError) -> DnsFailure {
         NetError::Io(_) | NetError::NoConnections => DnsKind::Transport,
         _ => DnsKind::Other,
     };
-    DnsFailure { kind, detail: error.to_string() }
+    DnsFailure::new(kind, error.to_string())
 }
 
 fn of_code(code: ResponseCode) -> DnsKind {

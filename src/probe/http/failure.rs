@@ -42,6 +42,9 @@ impl End<'_> {
     pub(super) fn plain(&self, kind: HttpKind, detail: &str) -> Failure {
         Failure::Http(HttpFailure {
             kind,
+            framing: None,
+            h2: None,
+            quiet_ms: 0,
             received: self.counts.received(),
             socket: self.around.gauge.counters(),
             detail: detail.to_owned(),

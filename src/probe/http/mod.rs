@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::stream::{Counted, Counts};
 use super::tcp::Gauge;
-use crate::observation::{Failure, HttpKind, Response};
+use crate::observation::{Failure, HttpKind, Parts, Response};
 use crate::plan::RequestPlan;
 use failure::{End, Stage};
 
@@ -161,6 +161,8 @@ where
         keyed: plan.key.is_some(),
         first_byte,
         body_seconds: started.elapsed().as_secs_f64() - first_byte,
+        parts: Parts::default(),
+        socket: None,
     };
     Exchange { response: Some(response), stop }
 }

@@ -40,7 +40,11 @@ where
         Ok(Err(kind)) => Err(failed(of_bytes(kind, &read))),
         Ok(Ok(head)) if (200..300).contains(&head.status) => {
             stream.put_back(read.get(head.length..).unwrap_or_default());
-            Ok(Tunnelled { seconds: started.elapsed().as_secs_f64(), status: head.status })
+            Ok(Tunnelled {
+                seconds: started.elapsed().as_secs_f64(),
+                status: head.status,
+                socket: gauge.counters(),
+            })
         }
         Ok(Ok(head)) => {
             let body = rest_of_body(stream, &head, read, deadline).await;

@@ -214,6 +214,9 @@ fn describe(der: &CertificateDer<'_>) -> Option<Certificate> {
         not_before: date(certificate.validity().not_before),
         not_after: date(certificate.validity().not_after),
         self_signed: certificate.subject().as_raw() == certificate.issuer().as_raw(),
+        serial: String::new(),
+        spki: String::new(),
+        scts: 0,
     })
 }
 

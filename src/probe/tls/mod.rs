@@ -22,7 +22,7 @@ use url::Host;
 use super::stream::{Counted, Counts};
 use super::tcp::Gauge;
 use crate::observation::{Alert, Chain, ChainVerdict, Failure, Secured, TlsFailure, TlsKind};
-use crate::plan::{TlsPlan, Trust};
+use crate::plan::{Alpn, TlsPlan, Trust};
 use judge::Judge;
 use recorder::Recorder;
 
@@ -91,7 +91,10 @@ where
     counts.begin_stage(HANDSHAKE_LIMIT);
     let (sent, received) = (counts.sent(), counts.received());
     let recorder = Arc::new(Recorder::new(Arc::clone(&tls.judge)));
-    let mut config = if plan.http2 { tls.with_http2.clone() } else { tls.http1_only.clone() };
+    let mut config = match plan.hello.alpn {
+        Alpn::Http2 => tls.with_http2.clone(),
+        Alpn::Http1 | Alpn::Nothing => tls.http1_only.clone(),
+    };
     config.dangerous().set_certificate_verifier(Arc::clone(&recorder) as _);
     config.client_auth_cert_resolver = Arc::clone(&recorder) as _;
     let started = Instant::now();
@@ -152,6 +155,7 @@ fn secured<S>(stream: &TlsStream<Counted<S>>, started: Instant) -> Secured {
             .alpn_protocol()
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .unwrap_or_default(),
+        ..Secured::default()
     }
 }
 
@@ -204,7 +208,7 @@ pub(super) fn of_rustls(error: &rustls::Error, failure: TlsFailure, asked: bool)
     use rustls::Error as E;
     let (kind, alert) = match error {
         E::AlertReceived(alert) => {
-            (of_alert(*alert, asked), Some(Alert { code: u8::from(*alert) }))
+            (of_alert(*alert, asked), Some(Alert { code: u8::from(*alert), own: false }))
         }
         E::InvalidCertificate(_) => (TlsKind::CertificateOther, None),
         E::DecryptError | E::InvalidMessage(_) | E::PeerSentOversizedRecord => {
