@@ -52,7 +52,8 @@ struct Way {
     provider: &'static str,
     timeout: Duration,
     addresses: &'static str,
-    dns: Vec<SocketAddr>,
+    /// As the configuration writes them.
+    dns: Vec<String>,
     proxy: Option<String>,
     key: Option<&'static str>,
     public: Authority,
@@ -83,7 +84,13 @@ impl Way {
     }
 
     fn asking(mut self, dns: SocketAddr) -> Self {
-        self.dns.push(dns);
+        self.dns.push(dns.to_string());
+        self
+    }
+
+    /// With that server, as a configuration writes it.
+    fn asking_by(mut self, dns: &str) -> Self {
+        self.dns.push(dns.to_owned());
         self
     }
 
@@ -101,7 +108,7 @@ impl Way {
             None => (String::new(), "direct"),
             Some(url) => (format!("[[route]]\nname = \"proxy\"\nproxy = \"{url}\"\n"), "proxy"),
         };
-        let servers: Vec<String> = self.dns.iter().map(ToString::to_string).collect();
+        let servers = &self.dns;
         let dns = if servers.is_empty() {
             String::new()
         } else {

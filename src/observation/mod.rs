@@ -84,6 +84,9 @@ pub struct Lookup {
     /// The configured servers, in order.
     #[serde(default)]
     pub servers: Vec<String>,
+    /// Why this host has none: then its programs ask 127.0.0.1.
+    #[serde(default)]
+    pub missing: Option<String>,
     /// The answer for A.
     #[serde(default)]
     pub a: Option<Answer>,

@@ -89,6 +89,8 @@ pub enum Role {
     Stub,
     /// The stub asks it.
     Upstream,
+    /// An experiment asks it.
+    Independent,
 }
 
 impl Role {
@@ -98,6 +100,7 @@ impl Role {
             Self::Configured => "configured",
             Self::Stub => "stub",
             Self::Upstream => "upstream",
+            Self::Independent => "independent",
         }
     }
 }

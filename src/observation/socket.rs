@@ -56,6 +56,14 @@ pub struct Icmp {
 }
 
 impl Icmp {
+    /// Whether it says that nobody listens at the port (RFC 792, RFC 4443 3.1).
+    pub fn is_port_unreachable(&self) -> bool {
+        match self.offender {
+            IpAddr::V4(_) => (self.kind, self.code) == (3, 3),
+            IpAddr::V6(_) => (self.kind, self.code) == (1, 4),
+        }
+    }
+
     /// Whether it says "administratively prohibited" (RFC 1812 5.2.7.1, RFC 4443 3.1) or port
     /// unreachable, which a router has no other reason to send for a TCP port.
     pub fn is_prohibition(&self) -> bool {

@@ -19,8 +19,6 @@ pub struct TripPlan {
     pub tunnel: Option<String>,
     /// The servers to ask for the first hop's name; none: the configured ones.
     pub resolvers: Option<Vec<Nameserver>>,
-    /// Whether each server is asked by itself too, beside the walk.
-    pub questions: bool,
     /// Which addresses are tried.
     pub families: Families,
     /// What its connections are to be like.
@@ -184,7 +182,6 @@ impl Plan {
     pub fn trip(&self, target: &Target, route: &Route, key: Option<&Secret>) -> TripPlan {
         let facts = target.provider.facts();
         let mut trip = trip_to(&target.endpoint, route, target.timeout);
-        trip.questions = true;
         trip.patience = target.budget.dns * 2;
         trip.families = if target.all_addresses { Families::All } else { Families::First };
         trip.request.headers = facts.headers.to_vec();
@@ -262,7 +259,6 @@ impl Plan {
         if let Some(tls) = &mut trip.tls {
             tls.client = None;
         }
-        trip.questions = change == Change::OtherResolver;
         trip.timeout = trip.timeout.min(CONTROL_TIMEOUT);
         Ok(trip)
     }
@@ -283,7 +279,6 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
         hop,
         tunnel: route.proxy.is_some().then(|| format!("{host}:{port}")),
         resolvers: None,
-        questions: false,
         families: Families::All,
         socket: SocketPlan {
             source: route.source,

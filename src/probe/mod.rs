@@ -7,6 +7,7 @@
 mod dns;
 mod http;
 mod legs;
+pub mod parse;
 mod proxy;
 mod socket;
 mod stream;
@@ -22,8 +23,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::observation::{DnsFailure, DnsKind, Failure, Leg, Lookup, Trip};
-use crate::plan::{Depth, Families, Plan, TripPlan, is_destination};
+use crate::observation::{Failure, Leg, Lookup, Trip};
+use crate::plan::{Depth, Families, Plan, TripPlan};
 use legs::{Legs, Walked};
 use stream::{Counted, Counts};
 use tcp::{Gauge, NoConnection};
@@ -73,14 +74,8 @@ impl Network {
     pub async fn walk(self: &Arc<Self>, plan: &Arc<TripPlan>) -> Trip {
         let (started, begun) = (now(), Instant::now());
         let deadline = begun + plan.timeout;
-        let mut lookup = match plan.hop.address {
-            Some(address) => dns::literal(address),
-            None => {
-                let servers = plan.resolvers.as_deref();
-                self.names.look_up(&plan.hop.host, servers, (deadline, plan.patience)).await
-            }
-        };
-        let addresses = usable(&mut lookup, plan);
+        let (mut lookup, questions) = dns::look_up(self, plan, deadline).await;
+        let addresses = chosen(&mut lookup, plan);
         let mut trip = Trip {
             started,
             seconds: 0.0,
@@ -93,6 +88,7 @@ impl Network {
         if plan.depth > Depth::Lookup {
             self.legs(plan, &addresses, deadline, &mut trip).await;
         }
+        trip.lookup.questions = questions.finish(deadline);
         trip.seconds = begun.elapsed().as_secs_f64();
         trip
     }
@@ -184,21 +180,9 @@ async fn ask(plan: &TripPlan, leg: &mut Leg, arrived: Arrived, deadline: Instant
     leg.stop = exchange.stop;
 }
 
-/// The addresses to try. One that cannot be a destination is never dialled: on Linux 0.0.0.0 is this
-/// host itself, and would answer in the target's place.
-fn usable(lookup: &mut Lookup, plan: &TripPlan) -> Vec<SocketAddr> {
-    let all = lookup.addresses();
-    let mut usable: Vec<IpAddr> = Vec::new();
-    for address in all.iter().filter(|address| is_destination(**address)) {
-        if usable.len() < ADDRESSES && !usable.contains(address) {
-            usable.push(*address);
-        }
-    }
-    if usable.is_empty() && !all.is_empty() && lookup.stop.is_none() {
-        let detail = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let kind = DnsKind::UnusableAddress;
-        lookup.stop = Some(Failure::Dns(DnsFailure::new(kind, detail)));
-    }
+/// The addresses that this trip is to try.
+fn chosen(lookup: &mut Lookup, plan: &TripPlan) -> Vec<SocketAddr> {
+    let usable = dns::usable(lookup, ADDRESSES);
     let first = usable.first().map(IpAddr::is_ipv4);
     usable
         .iter()

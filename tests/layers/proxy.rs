@@ -103,7 +103,7 @@ fn the_proxy_is_given_the_name_and_the_resolver_is_not_asked_for_it() {
     let (site, dns) = (site(), resolver(&[]));
     let proxy = Proxy::start(Behaviour::Tunnel, &[(NAME, site.address())]);
     let port = site.address().port();
-    let way = Way { dns: vec![dns.address()], ..Way::named(site.address()) };
+    let way = Way { dns: vec![dns.address().to_string()], ..Way::named(site.address()) };
     let trip = way.through(proxy.address()).walk();
     assert_eq!(finding(&trip), "401 over 2");
     assert!(trip.proxied);
@@ -167,7 +167,7 @@ fn a_proxy_that_cannot_be_reached_fails_as_the_proxy() {
 #[test]
 fn a_proxy_whose_name_is_unknown_fails_as_the_proxy() {
     let (site, dns) = (site(), DnsServer::start(dns::Zone::new()));
-    let way = Way { dns: vec![dns.address()], ..Way::named(site.address()) };
+    let way = Way { dns: vec![dns.address().to_string()], ..Way::named(site.address()) };
     let trip = Way { proxy: Some("http://proxy.layers.test:3128".to_owned()), ..way }.walk();
     assert_eq!(finding(&trip), "proxy resolve");
     match refusal(&trip).inner.as_deref() {
@@ -184,7 +184,7 @@ fn a_proxy_by_its_name_carries_the_trip() {
     let proxy = Proxy::start(Behaviour::Tunnel, &[(NAME, site.address())]);
     let home = proxy.address().ip();
     let dns = DnsServer::start(dns::Zone::new().address("proxy.layers.test", home));
-    let way = Way { dns: vec![dns.address()], ..Way::named(site.address()) };
+    let way = Way { dns: vec![dns.address().to_string()], ..Way::named(site.address()) };
     let url = format!("http://proxy.layers.test:{}", proxy.address().port());
     let trip = Way { proxy: Some(url), ..way }.walk();
     assert_eq!(finding(&trip), "401 over 2");

@@ -237,7 +237,7 @@ fn one_leg_of_two_fails_by_itself() {
     let options = Options { bind, ..Options::default() };
     let good = TlsServer::start_with(&LEAF, Behaviour::Serve(SITE), options);
     let dns = resolver(&[bad.address().ip(), bind.ip()]);
-    let trip = Way { dns: vec![dns.address()], ..Way::named(good.address()) }.walk();
+    let trip = Way { dns: vec![dns.address().to_string()], ..Way::named(good.address()) }.walk();
     assert_eq!(finding(&trip), "401 over 2");
     assert_eq!(trip.legs[0].stop.as_ref().map(Failure::kind), Some("closed"));
     assert!(trip.legs[1].response.is_some(), "{trip:?}");

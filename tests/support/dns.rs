@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Edns, Message, Metadata, Query as Question, ResponseCode};
+use hickory_resolver::proto::rr::rdata::opt::EdnsOption;
 use hickory_resolver::proto::rr::rdata::{CNAME, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
+use super::pki::Leaf;
 use super::{Background, Journal, reap};
 
 /// What the server does with a question. `Aaaa…` touch only questions for that type, and answer all others.
@@ -43,6 +46,12 @@ pub(crate) enum Behaviour {
     Late(Duration),
     AaaaSilent,
     AaaaServfail,
+    /// The answer twice: first with another address, as somebody on the way would forge it.
+    Forged(Ipv4Addr),
+    /// The answer under another id first, then the answer.
+    WrongIdFirst,
+    /// NXDOMAIN with this extended error (RFC 8914) and without an SOA or recursion, as a filter says it.
+    Blocked(u16),
 }
 
 /// Records and behaviours by name, in any case and without the last dot.
@@ -107,6 +116,18 @@ impl DnsServer {
         Self { address, state, _background: background }
     }
 
+    /// The same zone behind TLS only (RFC 7858).
+    pub(crate) fn start_tls(leaf: &Leaf, zone: Zone) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("a listener that does not block");
+        let address = listener.local_addr().expect("the listener's address");
+        let acceptor = TlsAcceptor::from(leaf.server_config(&[]));
+        let state = Arc::new(State { zone: Mutex::new(zone), queries: Journal::new() });
+        let shared = Arc::clone(&state);
+        let background = Background::run(move || serve_tls(listener, acceptor, shared));
+        Self { address, state, _background: background }
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -156,7 +177,7 @@ async fn serve(udp: UdpSocket, tcp: TcpListener, state: Arc<State>) {
                 let reaction = react(&datagram[..length], &state, false);
                 let udp = Arc::clone(&udp);
                 tasks.spawn(async move {
-                    if let Some(answer) = reaction.take_time().await {
+                    for answer in reaction.take_time().await {
                         udp.send_to(&answer, peer).await.ok();
                     }
                 });
@@ -172,19 +193,50 @@ async fn serve(udp: UdpSocket, tcp: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn serve_tcp(mut stream: TcpStream, state: &State) -> io::Result<()> {
+async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, state: Arc<State>) {
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener in a runtime");
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                let (acceptor, state) = (acceptor.clone(), Arc::clone(&state));
+                tasks.spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve_stream(stream, &state).await.ok();
+                    }
+                });
+            },
+            () = reap(&mut tasks) => {}
+        }
+    }
+}
+
+async fn serve_tcp(stream: TcpStream, state: &State) -> io::Result<()> {
+    let linger = SockRef::from(&stream).try_clone()?;
+    if serve_stream(stream, state).await?.is_reset() {
+        linger.set_linger(Some(Duration::ZERO))?;
+    }
+    Ok(())
+}
+
+/// Answers until the peer goes, or is to be sent away.
+async fn serve_stream<S>(mut stream: S, state: &State) -> io::Result<Reaction>
+where
+    S: AsyncReadExt + AsyncWriteExt + Unpin,
+{
     loop {
         let length = stream.read_u16().await?;
         let mut question = vec![0; length.into()];
         stream.read_exact(&mut question).await?;
         match react(&question, state, true) {
-            Reaction::Reset => return SockRef::from(&stream).set_linger(Some(Duration::ZERO)),
+            Reaction::Reset => return Ok(Reaction::Reset),
             other => {
-                if let Some(answer) = other.take_time().await {
+                for answer in other.take_time().await {
                     let length =
                         u16::try_from(answer.len()).expect("an answer that fits its length field");
                     // One segment: some resolvers take a length that arrives alone for a broken answer.
                     stream.write_all(&[&length.to_be_bytes()[..], &answer].concat()).await?;
+                    stream.flush().await?;
                 }
             }
         }
@@ -196,17 +248,23 @@ enum Reaction {
     Nothing,
     Reset,
     Send(Vec<u8>),
+    SendBoth(Vec<u8>, Vec<u8>),
     SendAfter(Duration, Vec<u8>),
 }
 
 impl Reaction {
-    async fn take_time(self) -> Option<Vec<u8>> {
+    fn is_reset(&self) -> bool {
+        matches!(self, Self::Reset)
+    }
+
+    async fn take_time(self) -> Vec<Vec<u8>> {
         match self {
-            Self::Nothing | Self::Reset => None,
-            Self::Send(bytes) => Some(bytes),
+            Self::Nothing | Self::Reset => Vec::new(),
+            Self::Send(bytes) => vec![bytes],
+            Self::SendBoth(first, second) => vec![first, second],
             Self::SendAfter(delay, bytes) => {
                 tokio::time::sleep(delay).await;
-                Some(bytes)
+                vec![bytes]
             }
         }
     }
@@ -243,10 +301,23 @@ fn react(bytes: &[u8], state: &State, over_tcp: bool) -> Reaction {
         }
         Behaviour::TruncatedUdpNoTcp => return Reaction::Reset,
         Behaviour::Late(delay) => return Reaction::SendAfter(delay, encoded(&answer)),
+        Behaviour::Forged(address) if record_type == RecordType::A && !over_tcp => {
+            let mut forged = bare(&query, question, ResponseCode::NoError);
+            let data = RData::from(IpAddr::from(address));
+            forged.add_answer(Record::from_rdata(question.name().clone(), 60, data));
+            return Reaction::SendBoth(encoded(&forged), encoded(&answer));
+        }
+        Behaviour::WrongIdFirst => {
+            let mut stray = answer.clone();
+            stray.metadata.id ^= 0xffff;
+            return Reaction::SendBoth(encoded(&stray), encoded(&answer));
+        }
+        Behaviour::Blocked(code) => answer = blocked(&query, question, code),
         Behaviour::Answer
         | Behaviour::TruncatedUdp
         | Behaviour::AaaaSilent
-        | Behaviour::AaaaServfail => {}
+        | Behaviour::AaaaServfail
+        | Behaviour::Forged(_) => {}
     }
     Reaction::Send(encoded(&answer))
 }
@@ -312,6 +383,17 @@ fn bare(query: &Message, question: &Question, code: ResponseCode) -> Message {
 fn negative(mut message: Message) -> Message {
     let soa = SOA::new(fqdn("ns.invalid"), fqdn("admin.invalid"), 1, 3600, 600, 86_400, 60);
     message.add_authority(Record::from_rdata(Name::root(), 60, RData::SOA(soa)));
+    message
+}
+
+/// A filter's denial, with its own reason.
+fn blocked(query: &Message, question: &Question, code: u16) -> Message {
+    let mut message = bare(query, question, ResponseCode::NXDomain);
+    message.metadata.recursion_available = false;
+    let mut edns = Edns::new();
+    let data = [&code.to_be_bytes()[..], b"blocked by policy"].concat();
+    edns.options_mut().insert(EdnsOption::Unknown(15, data));
+    message.set_edns(edns);
     message
 }
 

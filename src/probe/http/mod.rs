@@ -39,8 +39,11 @@ const BODY_KEPT: usize = 64 * 1024;
 const BODY_LIMIT: u64 = 1024 * 1024;
 
 /// What the request brought: a response, complete or not, and what ended it.
+#[derive(Default)]
 pub(super) struct Exchange {
     pub(super) response: Option<Response>,
+    /// The kept bytes of the body, as they came.
+    pub(super) body: Vec<u8>,
     pub(super) stop: Option<Failure>,
 }
 
@@ -68,8 +71,8 @@ where
     let mut end = End { counts: &counts, around, http2, stage: Stage::Head };
     let Some(request) = build(plan, tls, http2) else {
         return Exchange {
-            response: None,
             stop: Some(end.plain(HttpKind::Other, "no such request")),
+            ..Exchange::default()
         };
     };
     if http2 {
@@ -104,8 +107,8 @@ where
             let answer = timeout_at(end.around.deadline, answer).await;
             finish(plan, answer, &mut driver, (end, started)).await
         }
-        Ok(Err(error)) => Exchange { response: None, stop: Some(end.of(&error, None)) },
-        Err(_) => Exchange { response: None, stop: Some(end.late()) },
+        Ok(Err(error)) => Exchange { stop: Some(end.of(&error, None)), ..Exchange::default() },
+        Err(_) => Exchange { stop: Some(end.late()), ..Exchange::default() },
     }
 }
 
@@ -124,9 +127,9 @@ where
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             let stop = end.of(&error, driver.result().await.as_ref());
-            return Exchange { response: None, stop: Some(stop) };
+            return Exchange { stop: Some(stop), ..Exchange::default() };
         }
-        Err(_) => return Exchange { response: None, stop: Some(end.late()) },
+        Err(_) => return Exchange { stop: Some(end.late()), ..Exchange::default() },
     };
     let first_byte = started.elapsed().as_secs_f64();
     end.stage = Stage::Body;
@@ -164,7 +167,7 @@ where
         parts: Parts::default(),
         socket: None,
     };
-    Exchange { response: Some(response), stop }
+    Exchange { response: Some(response), body: reading.kept, stop }
 }
 
 struct Reading {

@@ -1,0 +1,5 @@
+//! Every parser of bytes that a peer, a file or the kernel chose, by name: what fuzzing enters by.
+//!
+//! None of them panics, whatever comes, and none does I/O.
+
+pub use super::dns::{Asked, Hosts, Listed, ResolvConf, read_resolv_conf};
