@@ -235,9 +235,21 @@ LocalCredentialUnavailable local_credential_unavailable local Credential Broken 
 DnsResolverUnreachable dns_resolver_unreachable dns Network Broken {
     says "no configured resolver answers any name" or "the resolver, or the way to it"
     do "Network team: check the way to the resolver {resolver} on UDP and TCP 53." not NOTHING_SENT }
+DnsResolverDown dns_resolver_down dns Resolver Broken {
+    says "nothing listens at the resolver {resolver}" or "the resolver, or what stands at its address"
+    do "DNS team: start the service at {resolver}: its own address says that the port is closed." not "open a firewall ticket: the answer came from the resolver's own address." }
+DnsResolverBlocked dns_resolver_blocked dns Firewall Broken {
+    says "{offender} lets no question through to the resolver {resolver}" or "a hop on the way, or the resolver itself"
+    do "Firewall team: allow UDP and TCP 53 from this host to {resolver}; {offender} refuses it." not NOTHING_SENT }
 DnsResolverFailing dns_resolver_failing dns Resolver Broken {
     says "the resolver {resolver} fails for every name" or "the resolver, or what it forwards to"
     do "DNS team: check {resolver} and what it forwards to: every name fails here." not NOTHING_SENT }
+DnsAnswerMalformed dns_answer_malformed dns Resolver Broken {
+    says "what comes back from {resolver} is no answer to the question for {host}" or "the resolver, or a device before it that rewrites DNS"
+    do "DNS team: look up {host} at {resolver} with dig, and look for a device that rewrites DNS before it." not NOTHING_SENT }
+DnsOverTcpBlocked dns_over_tcp_blocked dns Firewall Broken {
+    says "the answer for {host} needs TCP 53, which does not reach {resolver}" or "a firewall before the resolver, or the resolver itself"
+    do "Firewall team: allow TCP 53 from this host to {resolver}; DNS team: see that it listens there." not NOTHING_SENT }
 DnsNameFiltered dns_name_filtered dns Resolver Broken {
     says "the resolver {resolver} denies the name {host}" or "the resolver's filter, or the name's own zone"
     do "DNS team: allow the name {host} at {resolver}." not NOTHING_SENT }

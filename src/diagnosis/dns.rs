@@ -1,12 +1,18 @@
 //! No address, or one that leads astray.
 
+use std::net::IpAddr;
+
 use super::case::{Case, Found, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Control, DnsKind, Failure, Source, TlsKind, Trip};
+use crate::observation::{Class, Control, DnsKind, Failure, Source, TlsKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
+    rule(Cause::DnsResolverBlocked, resolver_blocked),
+    rule(Cause::DnsResolverDown, resolver_down),
     rule(Cause::DnsResolverUnreachable, resolver_unreachable),
+    rule(Cause::DnsAnswerMalformed, answer_malformed),
+    rule(Cause::DnsOverTcpBlocked, over_tcp_blocked),
     rule(Cause::DnsResolverFailing, resolver_failing),
     rule(Cause::DnsNameMissing, name_missing),
     rule(Cause::DnsZoneBroken, zone_broken),
@@ -33,18 +39,71 @@ fn is_silence(kind: DnsKind) -> bool {
 }
 
 fn is_refusal(kind: DnsKind) -> bool {
-    matches!(
-        kind,
-        DnsKind::Servfail
-            | DnsKind::Refused
-            | DnsKind::RcodeOther
-            | DnsKind::Malformed
-            | DnsKind::Other
-    )
+    matches!(kind, DnsKind::Servfail | DnsKind::Refused | DnsKind::RcodeOther | DnsKind::Other)
 }
 
 fn is_denial(kind: DnsKind) -> bool {
     matches!(kind, DnsKind::Nxdomain | DnsKind::Nodata)
+}
+
+/// A hop before the resolver says by ICMP that it lets nothing through; one that knows no way is
+/// routing. A closed port that another address tells of may be a server behind a shared address.
+fn resolver_blocked(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    match failure.icmp.filter(|icmp| failure.kind == DnsKind::Icmp && !icmp.own) {
+        Some(icmp) if icmp.is_port_unreachable() => Found::undetermined().yes(),
+        Some(icmp) if icmp.is_prohibition() => Found::high().yes(),
+        Some(_) => Found::medium().party(Party::Network).yes(),
+        None => Ok(None),
+    }
+}
+
+/// The resolver's own address says that nobody listens, for this name and for an unrelated one. One on
+/// this host is this host's own.
+fn resolver_down(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if failure.kind != DnsKind::PortClosed {
+        return Ok(None);
+    }
+    let party =
+        if failure.icmp.is_some_and(|icmp| icmp.own) { Party::Client } else { Party::Resolver };
+    match case.control_name()? {
+        Seen::Failed(control) if kind(control) == Some(DnsKind::PortClosed) => {
+            Found::high().by(Control::ControlName).party(party).yes()
+        }
+        Seen::Nothing => Found::medium().party(party).yes(),
+        // It is back, or one of several servers is down.
+        Seen::Failed(_) | Seen::Passed(_) => Ok(None),
+    }
+}
+
+/// What came back is no answer to the question; another resolver gives a clean one.
+fn answer_malformed(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    let malformed =
+        matches!(failure.kind, DnsKind::Malformed | DnsKind::WrongId | DnsKind::WrongQuestion);
+    if !malformed {
+        return Ok(None);
+    }
+    match case.other_resolver()?.trip().map(knows) {
+        Some(true) => Found::medium().by(Control::OtherResolver).yes(),
+        // A device on the way may do it to every resolver.
+        Some(false) | None => Found::undetermined().yes(),
+    }
+}
+
+/// The answer is too long for a datagram, and the resolver is not reached over TCP. Who refuses is
+/// known only where a hop says so by ICMP.
+fn over_tcp_blocked(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if failure.kind != DnsKind::Truncated {
+        return Ok(None);
+    }
+    let refused_by_a_hop = match failure.inner.as_deref() {
+        Some(Failure::Tcp(tcp)) => tcp.icmp.is_some_and(|icmp| !icmp.own && icmp.is_prohibition()),
+        Some(_) | None => false,
+    };
+    if refused_by_a_hop { Found::high().yes() } else { Found::undetermined().yes() }
 }
 
 /// No resolver answers, neither for this name nor for an unrelated one. Who drops it is not said.
@@ -167,7 +226,11 @@ fn sinkholed(case: &Case<'_>) -> Held {
     }
     let Some((_, failure)) = case.stopped() else { return Ok(None) };
     let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
-    let inside = case.trip().lookup.addresses().iter().all(|address| is_inside(*address));
+    let led_astray = |address: &IpAddr| {
+        let class = Class::of(*address);
+        class.is_inside() || class == Class::Sinkhole
+    };
+    let inside = case.trip().lookup.addresses().iter().all(led_astray);
     if !nobody_there || !inside {
         return Ok(None);
     }
@@ -179,22 +242,6 @@ fn sinkholed(case: &Case<'_>) -> Held {
         return Found::medium().yes();
     }
     Ok(None)
-}
-
-/// RFC 1918, RFC 6598, RFC 4193, loopback, link-local: addresses that no public name has.
-pub(super) fn is_inside(address: std::net::IpAddr) -> bool {
-    match address {
-        std::net::IpAddr::V4(address) => {
-            let [a, b, _, _] = address.octets();
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || (a == 100 && (64..128).contains(&b))
-        }
-        std::net::IpAddr::V6(address) => {
-            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
-        }
-    }
 }
 
 /// Somebody else's server is at the address: its certificate is for another name or issuer. Another

@@ -1,11 +1,10 @@
 //! No connection, on a direct route.
 
 use super::case::{Case, Found, Seen, rule};
-use super::dns::is_inside;
 use super::proxy::{could_not_connect, could_not_resolve};
 use super::{Baseline, Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Change, Control, Failure, LocalKind, ProxyKind, TcpKind, Trip};
+use crate::observation::{Change, Class, Control, Failure, LocalKind, ProxyKind, TcpKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::UplinkDown, uplink_down),
@@ -74,7 +73,8 @@ fn unreachable(case: &Case<'_>) -> Held {
 /// in an enterprise that leaves through proxies. Where nothing was measured before it may as well be
 /// a dead uplink, unless another way out works.
 fn egress_blocked(case: &Case<'_>) -> Held {
-    let Some((_, failure)) = case.tcp().filter(|(leg, _)| !is_inside(leg.address.ip())) else {
+    let Some((_, failure)) = case.tcp().filter(|(leg, _)| !Class::of(leg.address.ip()).is_inside())
+    else {
         return Ok(None);
     };
     let alike = |control: &Trip| match control.failure() {

@@ -157,6 +157,7 @@ impl Slots {
             _ => leg.and_then(|leg| leg.response.as_ref()).map(|response| response.status),
         };
         let icmp = match leg.and_then(|leg| leg.stop.as_ref()) {
+            None => case.lookup_failure().and_then(|(_, failure)| failure.icmp),
             Some(Failure::Tcp(tcp)) => tcp.icmp,
             Some(Failure::Local(local)) => local.icmp,
             _ => None,

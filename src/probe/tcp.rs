@@ -123,18 +123,22 @@ pub(super) fn local_failure(error: &io::Error) -> LocalFailure {
     LocalFailure { errno: error.raw_os_error(), ..LocalFailure::new(kind, error.to_string()) }
 }
 
+/// An ICMP error of this host's own: its stack sends host unreachable when the neighbour stays silent,
+/// prohibited when a rule of this host refuses.
+pub(super) fn own_failure(error: &io::Error, icmp: Icmp) -> LocalFailure {
+    let kind = if icmp.is_prohibition() { LocalKind::PolicyDenied } else { LocalKind::NoRoute };
+    LocalFailure {
+        errno: error.raw_os_error(),
+        icmp: Some(icmp),
+        ..LocalFailure::new(kind, error.to_string())
+    }
+}
+
 /// What a failed connection was: the ICMP error says more than the errno that it was mapped to
 /// (`net/ipv4/icmp.c`, `icmp_err_convert`).
 fn classify(error: &io::Error, icmp: Option<Icmp>, socket: Option<Socket>) -> Failure {
     if let Some(own) = icmp.filter(|icmp| icmp.own) {
-        // Our own stack sends host unreachable when the neighbour stays silent, prohibited when a
-        // rule of this host refuses.
-        let kind = if own.is_prohibition() { LocalKind::PolicyDenied } else { LocalKind::NoRoute };
-        return Failure::Local(LocalFailure {
-            errno: error.raw_os_error(),
-            icmp: Some(own),
-            ..LocalFailure::new(kind, error.to_string())
-        });
+        return Failure::Local(own_failure(error, own));
     }
     let kind = match (icmp, error.raw_os_error()) {
         (Some(icmp), _) if icmp.is_prohibition() => TcpKind::IcmpProhibited,

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::{Facts, KeyHeader, Reading, is_cloudflare};
 use crate::cause::Cause;
-use crate::observation::Response;
+use crate::observation::{Range, Response};
 
 pub(super) const FACTS: Facts = Facts {
     id: "anthropic",
     hosts: &["api.anthropic.com"],
+    ranges: &[Range::v4([160, 79, 104, 0], 23), Range::v6(0x2607, 0x6bc0, 0, 48)],
     url: Some("https://api.anthropic.com/v1/models"),
     key: Some(KeyHeader { name: "x-api-key", prefix: "" }),
     headers: &[("anthropic-version", "2023-06-01")],

@@ -7,6 +7,7 @@ use crate::observation::Response;
 pub(super) const FACTS: Facts = Facts {
     id: "generic",
     hosts: &[],
+    ranges: &[],
     url: None,
     key: Some(KeyHeader { name: "authorization", prefix: "Bearer " }),
     headers: &[],

@@ -9,7 +9,7 @@ mod generic;
 use std::fmt;
 
 use crate::cause::Cause;
-use crate::observation::Response;
+use crate::observation::{Range, Response};
 
 /// What one file says of its API.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Facts {
     pub id: &'static str,
     /// The provider's own hosts.
     pub hosts: &'static [&'static str],
+    /// The addresses that it publishes as its own; none where it publishes none.
+    pub ranges: &'static [Range],
     /// The minimal request that costs nothing.
     pub url: Option<&'static str>,
     /// How a key is sent.

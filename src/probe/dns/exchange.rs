@@ -205,7 +205,12 @@ impl Task {
             (_, Some(_)) => DnsKind::Icmp,
             (_, None) => DnsKind::Transport,
         };
-        let failure = DnsFailure { icmp, ..DnsFailure::new(kind, error.to_string()) };
+        // This host's own stack, and it is not the server: a rule here, or a neighbour that is silent.
+        let own = icmp.filter(|icmp| icmp.own && !from_itself);
+        let failure = match own {
+            None => DnsFailure { icmp, ..DnsFailure::new(kind, error.to_string()) },
+            Some(icmp) => through(Failure::Local(tcp::own_failure(error, icmp))),
+        };
         self.sheet.note(|question| {
             if question.reply.is_none() {
                 question.stop.get_or_insert(failure);

@@ -22,6 +22,7 @@ use crate::observation::{
     Answer, DnsFailure, DnsKind, Failure, Family, LocalFailure, LocalKind, Lookup, Role, Source,
 };
 use crate::plan::{TripPlan, is_destination};
+use questions::Board;
 pub(super) use questions::Questions;
 pub(super) use system::Names;
 use system::System;
@@ -80,7 +81,7 @@ pub(super) async fn look_up(
             lookup.a = Some(sharpened(a.0, Family::A));
             lookup.aaaa = Some(sharpened(aaaa.0, Family::Aaaa));
             if lookup.addresses().is_empty() {
-                lookup.stop = nobody(&system);
+                lookup.stop = nobody(&system, board);
                 // There is no trip to hurry for: what the other servers say is worth its time.
                 let until = deadline.min(Instant::now() + plan.patience);
                 timeout_at(until, board.settled()).await.unwrap_or_default();
@@ -113,10 +114,13 @@ fn look_into_hosts(system: &System, lookup: &mut Lookup) -> bool {
 }
 
 /// Why this host itself is to blame for the missing answer, if it is.
-fn nobody(system: &System) -> Option<Failure> {
+fn nobody(system: &System, board: &Board) -> Option<Failure> {
     // glibc asks 127.0.0.1 where nobody is configured; nobody was there.
     if let Some(why) = &system.missing {
         return Some(Failure::Local(LocalFailure::new(LocalKind::NoResolver, why.clone())));
+    }
+    if let Some(refused) = board.refused_here() {
+        return Some(refused);
     }
     let servers: Vec<SocketAddr> = system.servers.iter().map(|server| server.address).collect();
     unroutable(&servers).map(Failure::Local)

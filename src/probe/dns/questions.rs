@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::exchange;
 use super::system::System;
 use crate::observation::{
-    Answer, DnsFailure, DnsKind, Family, Flaw, Question, Role, Server, Transport,
+    Answer, DnsFailure, DnsKind, Failure, Family, Flaw, Question, Role, Server, Transport,
 };
 use crate::plan::{Nameserver, Through};
 use crate::probe::Network;
@@ -161,6 +161,17 @@ impl Board {
             }
         })
         .await
+    }
+
+    /// Why this host let no question out at all, if that is so.
+    pub(super) fn refused_here(&self) -> Option<Failure> {
+        let questions = self.questions.lock().ok()?;
+        let here = |question: &Question| {
+            let inner = question.stop.as_ref()?.inner.as_deref()?;
+            matches!(inner, Failure::Local(_)).then(|| inner.clone())
+        };
+        let first = questions.first().and_then(here)?;
+        questions.iter().all(|question| here(question).is_some()).then_some(first)
     }
 
     /// What the servers that the host asks were seen to do, where the resolver only shows that
