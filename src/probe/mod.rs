@@ -118,7 +118,8 @@ impl Network {
     /// The way to one address up to the finished handshake.
     async fn leg(&self, plan: &TripPlan, address: SocketAddr, deadline: Instant) -> Walked {
         let mut leg = Leg::to(address);
-        let (stream, gauge) = match tcp::connect(address, deadline, &mut leg.local).await {
+        let made = tcp::connect(address, &plan.socket, deadline, &mut leg.local).await;
+        let (stream, gauge) = match made {
             Ok((stream, gauge, connected)) => {
                 leg.connected = Some(connected);
                 (stream, gauge)

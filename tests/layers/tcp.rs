@@ -4,7 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use egressd::observation::{Failure, Leg, TcpFailure};
+use egressd::observation::{Failure, Leg, LocalKind, Socket, TcpFailure};
+use egressd::plan::SocketPlan;
 
 use super::{BRIEF, Duration, NAME, Trip, Way, finding, resolver, table};
 use crate::support::Journal;
@@ -69,6 +70,10 @@ fn a_connection_is_made_or_not() {
     assert_eq!(locals, [true, true, true, false]);
     let refused = stop(&trips[1].legs[0]);
     assert_eq!((refused.errno, refused.icmp), (Some(libc::ECONNREFUSED), None));
+    // A peer refused; that there is no route this host says in the call itself.
+    assert!(!refused.synchronous);
+    let Some(Failure::Local(no_route)) = trips[3].failure() else { panic!("{:?}", trips[3]) };
+    assert!(no_route.synchronous && no_route.errno == Some(libc::ENETUNREACH), "{no_route:?}");
 }
 
 #[test]
@@ -158,4 +163,86 @@ fn ipv6_is_walked_beside_ipv4() {
     let trip = walk(&[six, TWO], alive.address().port(), BRIEF);
     assert_eq!((finding(&trip).as_str(), ips(&trip)), ("401 over 1.1", vec![TWO, six]));
     assert_eq!(stop(&trip.legs[0]).kind.label(), "refused");
+}
+
+/// A walk to a site on 127.0.0.1 over a connection as the plan wants it.
+fn dressed(server: &HttpServer, change: impl FnOnce(&mut SocketPlan)) -> Trip {
+    let mut walker = Way::to(format!("http://{}/", server.address())).walker();
+    walker.change(|trip| change(&mut trip.socket));
+    walker.walk()
+}
+
+fn counted(trip: &Trip) -> Socket {
+    assert_eq!(finding(trip), "401 over 1.1");
+    trip.legs[0].connected.as_ref().and_then(|made| made.socket).expect("counters")
+}
+
+#[test]
+fn a_connection_is_what_the_plan_wants() {
+    let server = HttpServer::start(http::Behaviour::AnthropicUnauthorized);
+    let usual = counted(&dressed(&server, |_| {}));
+    let clamped = counted(&dressed(&server, |socket| socket.segment = Some(1200)));
+    assert!(usual.snd_mss > 1200 && usual.advmss > 1200, "{usual:?}");
+    // Time stamps take 12 bytes of a segment's room (RFC 6691 3).
+    assert!((1188..=1200).contains(&clamped.snd_mss), "{clamped:?}");
+    assert!((1188..=1200).contains(&clamped.advmss), "{clamped:?}");
+    counted(&dressed(&server, |socket| socket.ttl = Some(1)));
+    counted(&dressed(&server, |socket| socket.interface = Some("lo".to_owned())));
+    let trip = dressed(&server, |socket| socket.source = Some(TWO));
+    counted(&trip);
+    let peer = server.connections().last().expect("a connection").peer;
+    assert_eq!((peer.ip(), Some(peer)), (TWO, trip.legs[0].local));
+}
+
+#[test]
+fn what_this_host_cannot_be_asked_for_is_said_exactly() {
+    let server = HttpServer::start(http::Behaviour::AnthropicUnauthorized);
+    let failure = |change: fn(&mut SocketPlan)| {
+        let trip = dressed(&server, change);
+        assert!(trip.legs[0].local.is_none(), "nothing was sent");
+        match trip.failure() {
+            Some(Failure::Local(failure)) => failure,
+            other => panic!("no local failure: {other:?}"),
+        }
+    };
+    let foreign = failure(|socket| socket.source = "192.0.2.9".parse().ok());
+    let missing = failure(|socket| socket.interface = Some("nope0".to_owned()));
+    // The kernel would cut it to 15 bytes, and an empty one would be any interface.
+    let long = failure(|socket| socket.interface = Some("lo".to_owned() + "-and-much-too-long"));
+    let empty = failure(|socket| socket.interface = Some(String::new()));
+    // Smaller than any path allows (RFC 791 3.2 has 68 bytes for a packet; `TCP_MIN_MSS` is 88).
+    let small = failure(|socket| socket.segment = Some(1));
+    let dead = failure(|socket| socket.ttl = Some(0));
+    let rows = [
+        (&foreign, LocalKind::NoRoute, libc::EADDRNOTAVAIL, "192.0.2.9 is not one of this host's"),
+        (&missing, LocalKind::NoRoute, libc::ENODEV, "no interface nope0"),
+        (&long, LocalKind::NoRoute, libc::ENODEV, "no interface lo-and"),
+        (&empty, LocalKind::NoRoute, libc::ENODEV, "no interface"),
+        (&small, LocalKind::Other, libc::EINVAL, "segments to 1 bytes"),
+        (&dead, LocalKind::Other, libc::EINVAL, "packets to 0 hops"),
+    ];
+    for (failure, kind, errno, words) in rows {
+        assert_eq!((failure.kind, failure.errno), (kind, Some(errno)), "{failure:?}");
+        assert!(failure.synchronous && failure.detail.contains(words), "{failure:?}");
+    }
+    assert!(server.connections().is_empty());
+}
+
+#[test]
+fn an_address_of_another_family_than_the_source_is_not_tried() {
+    let alive = site(SocketAddr::new(ONE, 0));
+    let dns = resolver(&[ONE, Ipv6Addr::LOCALHOST.into()]);
+    let url = format!("http://{NAME}:{}/", alive.address().port());
+    let mut walker = Way::to(url).asking(dns.address()).walker();
+    walker.change(|trip| trip.socket.source = Some(TWO));
+    let trip = walker.walk();
+    assert_eq!((finding(&trip).as_str(), ips(&trip)), ("401 over 1.1", vec![ONE]));
+    assert_eq!(trip.untried, [IpAddr::from(Ipv6Addr::LOCALHOST)]);
+    // Where there is no other address it is what happened.
+    walker.change(|trip| trip.socket.source = Some(Ipv6Addr::LOCALHOST.into()));
+    walker.change(|trip| trip.hop.address = Some(ONE));
+    let trip = walker.walk();
+    assert_eq!(finding(&trip), "local no_route");
+    let Some(Failure::Local(failure)) = trip.failure() else { panic!("{trip:?}") };
+    assert!(failure.synchronous && failure.detail.contains("other family"), "{failure:?}");
 }

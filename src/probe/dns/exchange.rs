@@ -18,7 +18,7 @@ use url::Host;
 use super::message::{Asked, fault};
 use super::questions::{Sheet, of_flaw, silence};
 use crate::observation::{DnsFailure, DnsKind, Failure, Family, Icmp, Reply, Stray};
-use crate::plan::{Hello, Nameserver, RequestPlan, Through, TlsPlan};
+use crate::plan::{Hello, Nameserver, RequestPlan, SocketPlan, Through, TlsPlan};
 use crate::probe::stream::{Counted, Counts};
 use crate::probe::{Network, http, socket, tcp, tls};
 
@@ -268,9 +268,9 @@ impl Task {
         &self,
         until: Instant,
     ) -> Result<(tokio::net::TcpStream, tcp::Gauge), DnsFailure> {
-        let mut local = None;
+        let (mut local, plan) = (None, SocketPlan::default());
         self.sheet.note(|question| question.sent = question.sent.saturating_add(1));
-        match tcp::connect(self.server.address, until, &mut local).await {
+        match tcp::connect(self.server.address, &plan, until, &mut local).await {
             Ok((stream, gauge, _)) => Ok((stream, gauge)),
             Err(tcp::NoConnection::Failed(failure) | tcp::NoConnection::NoRoute(failure)) => {
                 Err(through(failure))
