@@ -26,7 +26,7 @@ pub use failure::{
     Alert, DnsFailure, DnsKind, Failure, Framing, H2End, HttpFailure, HttpKind, LocalFailure,
     LocalKind, ProxyFailure, ProxyKind, TcpFailure, TcpKind, TlsFailure, TlsKind,
 };
-pub use hop::{Came, Hop, Sent};
+pub use hop::{Came, Distance, Hop, Place, Sent, Stopper, distance, last_router, refusal, stopper};
 pub use question::{
     Alias, ExtendedError, Family, Flags, Flaw, Found, Question, Reply, Role, Server, Stray,
     Transport,

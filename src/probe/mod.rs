@@ -6,6 +6,8 @@
 
 mod dns;
 mod http;
+mod hello;
+mod hops;
 mod legs;
 pub mod parse;
 mod proxy;
@@ -118,6 +120,9 @@ impl Network {
     /// The way to one address up to the finished handshake.
     async fn leg(&self, plan: &TripPlan, address: SocketAddr, deadline: Instant) -> Walked {
         let mut leg = Leg::to(address);
+        if let Some(sent) = plan.hops {
+            return hops::walk(plan, sent, leg, deadline).await;
+        }
         let made = tcp::connect(address, &plan.socket, deadline, &mut leg.local).await;
         let (stream, gauge) = match made {
             Ok((stream, gauge, connected)) => {
