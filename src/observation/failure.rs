@@ -407,7 +407,7 @@ pub struct HttpFailure {
     /// Bytes of the answer that came, above TLS.
     #[serde(default)]
     pub received: u64,
-    /// Since the last byte of it, in milliseconds.
+    /// Since the last byte of it, or else since the request, in milliseconds.
     #[serde(default)]
     pub quiet_ms: u64,
     /// What the kernel counted.
@@ -446,6 +446,8 @@ pub enum Framing {
     Reset,
     /// Not HTTP/2 (RFC 9113 3.4, 4).
     Frame,
+    /// Frames of HTTP/2 that bring no answer, without end (RFC 9113 10.5).
+    FrameFlood,
 }
 
 /// How a peer ended an HTTP/2 connection or stream (RFC 9113 6.4, 6.8, 7).

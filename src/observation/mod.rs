@@ -4,6 +4,7 @@
 //! leg for each of its addresses; a leg has room for one failure, so a second cannot be written.
 
 mod address;
+mod answer;
 mod chain;
 mod change;
 mod declared;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use address::{Class, Range, sinkhole_of};
+pub use answer::{MARKS, Redirect};
 pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
 pub use change::{Change, Control, NotRun};
 pub use declared::{Expect, Needs};
@@ -305,8 +307,11 @@ pub struct Response {
     pub whole: bool,
     /// Whether the request carried the configured key.
     pub keyed: bool,
-    /// Time from the request sent to the head, in seconds.
+    /// Time from the request sent to the first byte of the answer, in seconds: on HTTP/2 that of its HEADERS, since
+    /// SETTINGS come before any answer.
     pub first_byte: f64,
+    /// Time from the request sent to the end of the answer's head, in seconds.
+    pub head_seconds: f64,
     /// Time from the head to the end of the body, in seconds.
     pub body_seconds: f64,
     /// When the body's parts came.
@@ -327,13 +332,6 @@ pub struct Parts {
     pub gaps: Vec<f64>,
     /// The longest time between two, in seconds.
     pub longest: f64,
-}
-
-impl Response {
-    /// The first header of this name (in lower case).
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// How a trip ended.

@@ -1,0 +1,127 @@
+//! What an answer says by its head alone: where it sends the client, who left a mark on it, whether its body is encoded.
+//!
+//! Facts, not judgement: a mark passes through an inspecting device unchanged, and whose it is, is diagnosis's to say.
+
+use super::Response;
+
+/// An answer that leads elsewhere. It is never followed: what is there is another host's answer, and the key is not its.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redirect<'a> {
+    /// The status: 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// Where to, as it was written.
+    pub location: &'a str,
+}
+
+/// The headers that tell who answered, in lower case: the server's own name, those on the way (RFC 9110 7.6.3, RFC 9209), the
+/// edges' and the APIs' identifiers, and who wants to be asked how (RFC 9110 10.2.3, 11.6.1).
+pub const MARKS: &[&str] = &[
+    "server",
+    "via",
+    "x-powered-by",
+    "x-served-by",
+    "proxy-status",
+    "proxy-authenticate",
+    "www-authenticate",
+    "retry-after",
+    "x-cache",
+    "x-cache-lookup",
+    "x-squid-error",
+    "x-envoy-upstream-service-time",
+    "cf-ray",
+    "cf-mitigated",
+    "cf-error-type",
+    "cf-error-origin",
+    "x-amz-cf-id",
+    "x-amz-cf-pop",
+    "x-amzn-requestid",
+    "x-amzn-errortype",
+    "x-azure-ref",
+    "x-ms-region",
+    "policy-id",
+    "apim-request-id",
+    "request-id",
+    "x-request-id",
+    "x-github-request-id",
+    "openai-version",
+    "openai-processing-ms",
+];
+
+impl Response {
+    /// The first header of this name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Where it leads, if it does (RFC 9110 15.4). 300 and 304 do not ask to go elsewhere.
+    pub fn redirect(&self) -> Option<Redirect<'_>> {
+        match self.status {
+            301 | 302 | 303 | 307 | 308 => {
+                let location = self.header("location")?;
+                Some(Redirect { status: self.status, location })
+            }
+            _ => None,
+        }
+    }
+
+    /// The headers that tell who answered, in the order of arrival.
+    pub fn marks(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(|(name, _)| MARKS.contains(name))
+    }
+
+    /// The content coding of the body (RFC 9110 8.4): the request asked for none, and the body is kept as it came.
+    pub fn encoding(&self) -> Option<&str> {
+        self.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+    }
+
+    /// Whether it is an event stream (WHATWG HTML 9.2.5).
+    pub fn is_event_stream(&self) -> bool {
+        let kind = self.header("content-type").unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("text/event-stream")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MARKS, Redirect, Response};
+
+    fn answer(status: u16, headers: &[(&str, &str)]) -> Response {
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Response { status, headers, ..Response::default() }
+    }
+
+    #[test]
+    fn a_redirect_is_a_status_and_a_place() {
+        let to = [("location", "/there")];
+        for status in [301, 302, 303, 307, 308] {
+            let answer = answer(status, &to);
+            assert_eq!(answer.redirect(), Some(Redirect { status, location: "/there" }));
+        }
+        for status in [200, 201, 300, 304, 401] {
+            assert_eq!(answer(status, &to).redirect(), None);
+        }
+        assert_eq!(answer(302, &[]).redirect(), None);
+    }
+
+    #[test]
+    fn marks_are_those_that_tell_who_answered() {
+        let answer = answer(
+            200,
+            &[("date", "x"), ("via", "1.1 a"), ("server", "b"), ("via", "1.1 c"), ("vary", "d")],
+        );
+        let marks: Vec<_> = answer.marks().collect();
+        assert_eq!(marks, [("via", "1.1 a"), ("server", "b"), ("via", "1.1 c")]);
+        assert!(MARKS.iter().all(|name| name.to_ascii_lowercase() == *name));
+    }
+
+    #[test]
+    fn what_the_body_is_is_told_by_its_headers() {
+        assert_eq!(answer(200, &[("content-encoding", "gzip")]).encoding(), Some("gzip"));
+        assert_eq!(answer(200, &[("content-encoding", "Identity")]).encoding(), None);
+        assert!(answer(200, &[("content-type", "Text/Event-Stream; charset=x")]).is_event_stream());
+        assert!(!answer(200, &[("content-type", "text/plain")]).is_event_stream());
+    }
+}
