@@ -33,7 +33,7 @@ impl Counts {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             limit: AtomicU64::new(limit),
-            first: Mutex::new(Vec::new()),
+            first: Mutex::new(Vec::with_capacity(KEPT)),
             refusal: Mutex::new(None),
             reset: AtomicBool::new(false),
         })
@@ -104,13 +104,14 @@ impl Counts {
 pub(super) struct Counted<S> {
     inner: S,
     counts: Arc<Counts>,
-    /// Bytes that were read too early and come first.
+    /// Bytes that were read too early and come first, and how many of them have come.
     before: Vec<u8>,
+    begin: usize,
 }
 
 impl<S> Counted<S> {
     pub(super) fn new(inner: S, counts: Arc<Counts>) -> Self {
-        Self { inner, counts, before: Vec::new() }
+        Self { inner, counts, before: Vec::new(), begin: 0 }
     }
 
     /// Puts bytes back that belong to whoever reads next, and are counted there.
@@ -127,12 +128,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.before.is_empty() {
-            let count = this.before.len().min(buffer.remaining());
-            let rest = this.before.split_off(count);
-            let now = std::mem::replace(&mut this.before, rest);
-            this.counts.note(&now);
-            buffer.put_slice(&now);
+        let before = this.before.get(this.begin..).unwrap_or_default();
+        if !before.is_empty() {
+            let now = before.get(..buffer.remaining()).unwrap_or(before);
+            this.counts.note(now);
+            buffer.put_slice(now);
+            this.begin = this.begin.saturating_add(now.len());
             return Poll::Ready(Ok(()));
         }
         if this.counts.is_over() {
