@@ -1,6 +1,8 @@
 //! The request: what each answer, and what stands in for one, is found to be, over HTTP/1.1 and 2; what is kept of it; what it carried.
 
 mod endless;
+mod framing;
+mod version2;
 
 use std::time::Duration;
 
@@ -127,10 +129,10 @@ fn unsound_answers_are_found_to_be_what_they_are() {
 fn http_2_has_failures_of_its_own() {
     let rows = [
         (Behaviour::NoAnswer, "http timeout"),
-        // These go away after this request, and close without an answer: hyper keeps the last of the two.
+        // These go away after this request, and close without an answer: the first for no reason.
         (Behaviour::H2GoAway(0), "http closed"),
-        (Behaviour::H2GoAway(2), "http closed"),
-        (Behaviour::H2GoAway(11), "http closed"),
+        (Behaviour::H2GoAway(2), "http h2"),
+        (Behaviour::H2GoAway(11), "http h2"),
         (Behaviour::H2ResetStream(2), "http h2"),
         (Behaviour::H2ResetStream(7), "http h2"),
         // RFC 9113 8.1.1 has no such reset.
@@ -227,7 +229,10 @@ fn a_request_says_what_it_needs_and_no_more() {
         assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/v1/models"));
         let mut names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        assert_eq!(names, ["accept", "anthropic-version", "host", "user-agent", "x-api-key"]);
+        let expected =
+            ["accept", "accept-encoding", "anthropic-version", "host", "user-agent", "x-api-key"];
+        assert_eq!(names, expected);
+        assert_eq!(request.header("accept-encoding"), Some("identity"));
         assert_eq!(request.header("x-api-key"), Some(KEY));
         let host = request.header("host").expect("a host");
         assert_eq!(host.split(':').next(), Some(NAME));

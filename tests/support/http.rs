@@ -6,7 +6,9 @@ mod answer;
 mod raw;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Journal;
-use super::wire::{self, Connection, Record, Server};
+use super::wire::{self, Connection, Ending, Record, Server};
 
 /// What the server does with a request. Those from `CloseWithoutByte` on are made for HTTP/1.1, and a server that does one agrees to nothing else;
 /// made to (`tls::Options::alpn`), it speaks HTTP/1.1 on a connection that was agreed to be HTTP/2.
@@ -49,6 +51,9 @@ pub(crate) enum Behaviour {
     H2GoAway(u32),
     /// `RST_STREAM` with that code in answer to each request over HTTP/2; over HTTP/1.1 as `AnthropicUnauthorized`.
     H2ResetStream(u32),
+    /// As these two, but after a head and some of the body; over HTTP/1.1 as `AnthropicUnauthorized`.
+    H2GoAwayInBody(u32),
+    H2ResetInBody(u32),
     CloseWithoutByte,
     ResetWithoutByte,
     /// Half a head, then silence.
@@ -76,6 +81,10 @@ pub(crate) enum Behaviour {
     EndlessBody,
     /// A Content-Length of ten terabytes, and bytes for as long as they are taken.
     HugeContentLength,
+    /// These bytes, then that.
+    Raw(String, Ending),
+    /// These bytes, then those of the second one by one, each when that long has passed, then silence.
+    RawDrip(String, String, Duration),
 }
 
 /// One request, as it came out of the stream.
@@ -173,9 +182,14 @@ pub(crate) async fn serve<S>(
     if let Some(script) = raw::script(behaviour) {
         return raw::play(stream, record, script, requests).await;
     }
-    if let (Protocol::Http2, Behaviour::H2GoAway(_) | Behaviour::H2ResetStream(_)) =
-        (protocol, behaviour)
-    {
+    let breaks = matches!(
+        behaviour,
+        Behaviour::H2GoAway(_)
+            | Behaviour::H2ResetStream(_)
+            | Behaviour::H2GoAwayInBody(_)
+            | Behaviour::H2ResetInBody(_)
+    );
+    if protocol == Protocol::Http2 && breaks {
         return break_http2(stream, behaviour, requests).await;
     }
     let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -219,7 +233,22 @@ async fn break_http2<S: AsyncRead + AsyncWrite + Unpin>(
         match *behaviour {
             Behaviour::H2GoAway(code) => connection.abrupt_shutdown(code.into()),
             Behaviour::H2ResetStream(code) => respond.send_reset(code.into()),
-            _ => unreachable!("called for these two only"),
+            Behaviour::H2GoAwayInBody(code) | Behaviour::H2ResetInBody(code) => {
+                let mut body =
+                    respond.send_response(http::Response::new(()), false).expect("an answer");
+                body.send_data(Bytes::from_static(b"{\"data\":"), false).expect("some of a body");
+                // A reset takes the place of what is not sent yet.
+                poll_fn(|context| {
+                    let closed = connection.poll_closed(context).is_ready();
+                    Poll::Ready(closed)
+                })
+                .await;
+                match behaviour {
+                    Behaviour::H2ResetInBody(_) => body.send_reset(code.into()),
+                    _ => connection.abrupt_shutdown(code.into()),
+                }
+            }
+            _ => unreachable!("called for these only"),
         }
     }
 }

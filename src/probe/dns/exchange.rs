@@ -251,11 +251,12 @@ impl Task {
             whole_body: true,
         };
         let around = http::Around { gauge: &gauge, deadline: until, asked: false };
-        let exchange = http::request(&request, stream, (true, http2), &around).await;
-        match (exchange.stop, exchange.response) {
+        let http::Exchange { response, bytes, stop } =
+            http::request(&request, stream, (true, http2), &around).await;
+        match (stop, response) {
             (Some(stop), _) => Err(through(stop)),
             (None, Some(response)) if response.status == 200 => asked
-                .read(&exchange.body)
+                .read(if bytes.is_empty() { response.body.as_bytes() } else { &bytes })
                 .map_err(|flaw| of_flaw(flaw).unwrap_or_else(|| other("what came is no answer"))),
             (None, Some(response)) => {
                 Err(DnsFailure::new(DnsKind::Transport, format!("HTTP {}", response.status)))

@@ -1,31 +1,35 @@
 //! One request on a given stream, HTTP/2 or 1.1 as ALPN chose: the answer's head and the first bytes of
 //! its body, both bounded; nothing is followed, nothing decompressed.
 //!
-//! hyper speaks the protocol. Its connection is driven in the same task and its result kept, since on
-//! HTTP/2 the request's own error often says no more than "canceled".
+//! hyper speaks HTTP/1.1. HTTP/2 is h2 itself: hyper's client drops the connection's error, and the request's own
+//! often says no more than "canceled". Each connection is driven in the same task and its result kept.
 
+mod body;
 mod failure;
+mod watch;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Version};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::{http1, http2};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
+use super::parse;
 use super::stream::{Counted, Counts};
 use super::tcp::Gauge;
-use crate::observation::{Failure, HttpKind, Parts, Response};
+use crate::observation::{Failure, Framing, HttpKind, Response};
 use crate::plan::RequestPlan;
-use failure::{End, Stage};
+use body::{Body, Reading};
+use failure::{End, Stage, Wrong};
+use watch::{Watch, Watched};
 
 /// A response head at most, HTTP/1.1 and 2 alike.
 const HEAD_LIMIT: usize = 16 * 1024;
@@ -39,11 +43,10 @@ const BODY_KEPT: usize = 64 * 1024;
 const BODY_LIMIT: u64 = 1024 * 1024;
 
 /// What the request brought: a response, complete or not, and what ended it.
-#[derive(Default)]
 pub(super) struct Exchange {
     pub(super) response: Option<Response>,
-    /// The kept bytes of the body, as they came.
-    pub(super) body: Vec<u8>,
+    /// The bytes of a body that is no text.
+    pub(super) bytes: Vec<u8>,
     pub(super) stop: Option<Failure>,
 }
 
@@ -67,129 +70,145 @@ where
 {
     let slack = if http2 { HEAD_SLACK + 2 * u64::from(H2_WINDOW) } else { HEAD_SLACK };
     let counts = Counts::with_limit(HEAD_LIMIT as u64 + slack);
-    let io = TokioIo::new(Counted::new(stream, Arc::clone(&counts)));
-    let mut end = End { counts: &counts, around, http2, stage: Stage::Head };
+    let watch = Watch::new(http2);
+    let io = Watched::new(Counted::new(stream, Arc::clone(&counts)), Arc::clone(&watch));
+    let mut end = End { counts: &counts, watch: &watch, around, http2, stage: Stage::Head };
     let Some(request) = build(plan, tls, http2) else {
-        return Exchange {
-            stop: Some(end.plain(HttpKind::Other, "no such request")),
-            ..Exchange::default()
-        };
+        return stopped(end.plain(HttpKind::Other, None, "no such request"));
     };
     if http2 {
-        let shaken = http2::Builder::new(Tasks::default())
-            .max_header_list_size(u32::try_from(HEAD_LIMIT).unwrap_or(u32::MAX))
-            .initial_stream_window_size(H2_WINDOW)
-            .initial_connection_window_size(H2_WINDOW)
-            .handshake::<_, Empty<Bytes>>(io);
-        converse(plan, shaken, |sender| sender.send_request(request), &mut end).await
+        over_http2(plan, io, request, &mut end).await
     } else {
-        let shaken = http1::Builder::new().max_headers(100).max_buf_size(HEAD_LIMIT).handshake(io);
-        converse(plan, shaken, |sender| sender.send_request(request), &mut end).await
+        over_http1(plan, io, request, &mut end).await
     }
 }
 
-/// The exchange itself, the same in both versions.
-async fn converse<S, C, A>(
+fn stopped(failure: Failure) -> Exchange {
+    Exchange { response: None, bytes: Vec::new(), stop: Some(failure) }
+}
+
+async fn over_http1<S>(
     plan: &RequestPlan,
-    shaken: impl Future<Output = hyper::Result<(S, C)>>,
-    send: impl FnOnce(&mut S) -> A,
+    io: Watched<S>,
+    request: Request<()>,
     end: &mut End<'_>,
 ) -> Exchange
 where
-    C: Future<Output = hyper::Result<()>>,
-    A: Future<Output = hyper::Result<http::Response<Incoming>>>,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let started = Instant::now();
-    match timeout_at(end.around.deadline, shaken).await {
-        Ok(Ok((mut sender, connection))) => {
-            let mut driver = Driver { connection: pin!(connection), ended: None };
-            let answer = driver.drive(send(&mut sender));
-            let answer = timeout_at(end.around.deadline, answer).await;
-            finish(plan, answer, &mut driver, (end, started)).await
-        }
-        Ok(Err(error)) => Exchange { stop: Some(end.of(&error, None)), ..Exchange::default() },
-        Err(_) => Exchange { stop: Some(end.late()), ..Exchange::default() },
-    }
+    let mut builder = http1::Builder::new();
+    let shaken = builder.max_headers(100).max_buf_size(HEAD_LIMIT).handshake(TokioIo::new(io));
+    let (mut sender, connection) = match timeout_at(end.around.deadline, shaken).await {
+        Ok(Ok(shaken)) => shaken,
+        Ok(Err(error)) => return stopped(end.of(&error.into(), None)),
+        Err(_) => return stopped(end.late()),
+    };
+    let connection = pin!(async { connection.await.map_err(Wrong::from) });
+    let mut driver = Driver::of(connection);
+    let answer = sender.send_request(request.map(|()| Empty::<Bytes>::new()));
+    let answer = async { Ok(answer.await?.map(Body::Http1)) };
+    let answer = timeout_at(end.around.deadline, driver.drive(answer)).await;
+    finish(plan, answer, &mut driver, end).await
 }
 
-type Answered = Result<hyper::Result<http::Response<Incoming>>, tokio::time::error::Elapsed>;
-
-async fn finish<C>(
+async fn over_http2<S>(
     plan: &RequestPlan,
-    answer: Answered,
-    driver: &mut Driver<'_, C>,
-    (end, started): (&mut End<'_>, Instant),
+    io: Watched<S>,
+    request: Request<()>,
+    end: &mut End<'_>,
 ) -> Exchange
 where
-    C: Future<Output = hyper::Result<()>>,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = h2::client::Builder::new();
+    builder
+        .enable_push(false)
+        .max_header_list_size(u32::try_from(HEAD_LIMIT).unwrap_or(u32::MAX))
+        .initial_window_size(H2_WINDOW)
+        .initial_connection_window_size(H2_WINDOW);
+    let shaken = builder.handshake::<_, Bytes>(io);
+    let (mut sender, connection) = match timeout_at(end.around.deadline, shaken).await {
+        Ok(Ok(shaken)) => shaken,
+        Ok(Err(error)) => return stopped(end.of(&error.into(), None)),
+        Err(_) => return stopped(end.late()),
+    };
+    let connection = pin!(async { connection.await.map_err(Wrong::from) });
+    let mut driver = Driver::of(connection);
+    let sent = sender.send_request(request, true);
+    let answer = async { Ok(sent?.0.await?.map(Body::Http2)) };
+    let answer = timeout_at(end.around.deadline, driver.drive(answer)).await;
+    finish(plan, answer, &mut driver, end).await
+}
+
+/// From the head on, the same in both versions.
+async fn finish<C>(
+    plan: &RequestPlan,
+    answer: Result<Result<http::Response<Body>, Wrong>, Elapsed>,
+    driver: &mut Driver<'_, C>,
+    end: &mut End<'_>,
+) -> Exchange
+where
+    C: Future<Output = Result<(), Wrong>>,
 {
     let answer = match answer {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
-            let stop = end.of(&error, driver.result().await.as_ref());
-            return Exchange { stop: Some(stop), ..Exchange::default() };
+            return stopped(end.of(&error, driver.error().await.as_ref()));
         }
-        Err(_) => return Exchange { stop: Some(end.late()), ..Exchange::default() },
+        Err(_) => return stopped(end.late()),
     };
-    let first_byte = started.elapsed().as_secs_f64();
+    let head_at = Instant::now();
     end.stage = Stage::Body;
     let (head, body) = answer.into_parts();
+    let mut response = begun(&head, plan, (end.watch, head_at));
     let limit = if plan.whole_body { BODY_LIMIT } else { BODY_KEPT as u64 };
     // Chunk framing may be longer than what it frames, but not for ever.
     end.counts.allow_more(limit.saturating_mul(2));
-    let mut reading = Reading { kept: Vec::new(), length: 0, whole: false };
-    let read = read_body(body, &mut reading, limit);
-    let read = timeout_at(end.around.deadline, driver.drive(read)).await;
-    let stop = match read {
+    let mut reading = Reading::new(head_at, response.is_event_stream());
+    let read = driver.drive(reading.read(body, limit));
+    let stop = match timeout_at(end.around.deadline, read).await {
         Ok(Ok(())) if plan.whole_body && !reading.whole => {
-            Some(end.plain(HttpKind::TooLarge, "a body without end"))
+            Some(end.plain(HttpKind::TooLarge, Some(Framing::EndlessBody), "a body without end"))
         }
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(end.of(&error, driver.result().await.as_ref())),
+        Ok(Ok(())) => unknown_coding(&head, end),
+        Ok(Err(error)) => Some(end.of(&error, driver.error().await.as_ref())),
         Err(_) => Some(end.late()),
     };
-    let response = Response {
+    response.body_seconds = head_at.elapsed().as_secs_f64();
+    response.socket = end.around.gauge.counters();
+    let bytes = reading.into_response(&mut response);
+    Exchange { response: Some(response), bytes, stop }
+}
+
+/// An answer of which the head is there.
+fn begun(
+    head: &http::response::Parts,
+    plan: &RequestPlan,
+    (watch, head_at): (&Watch, Instant),
+) -> Response {
+    let since_sent = |then: Instant| then.saturating_duration_since(watch.sent()).as_secs_f64();
+    let headers = head.headers.iter().map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    Response {
         status: head.status.as_u16(),
         version: version(head.version).to_owned(),
-        headers: head
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            })
-            .collect(),
-        body: String::from_utf8_lossy(&reading.kept).into_owned(),
-        length: reading.length,
-        whole: reading.whole,
+        headers: headers.collect(),
         keyed: plan.key.is_some(),
-        first_byte,
-        body_seconds: started.elapsed().as_secs_f64() - first_byte,
-        parts: Parts::default(),
-        socket: None,
-    };
-    Exchange { response: Some(response), body: reading.kept, stop }
-}
-
-struct Reading {
-    kept: Vec<u8>,
-    length: u64,
-    whole: bool,
-}
-
-async fn read_body(mut body: Incoming, reading: &mut Reading, limit: u64) -> hyper::Result<()> {
-    while let Some(frame) = body.frame().await {
-        let frame = frame?;
-        let Some(data) = frame.data_ref() else { continue };
-        reading.length += data.len() as u64;
-        let room = BODY_KEPT.saturating_sub(reading.kept.len());
-        reading.kept.extend(data.iter().take(room));
-        if reading.length >= limit {
-            reading.whole = body.is_end_stream();
-            return Ok(());
-        }
+        first_byte: since_sent(watch.first().unwrap_or(head_at)),
+        head_seconds: since_sent(head_at),
+        ..Response::default()
     }
-    reading.whole = true;
-    Ok(())
+}
+
+/// hyper reads on where it does not know a transfer coding; what it then hands over is no content.
+fn unknown_coding(head: &http::response::Parts, end: &End<'_>) -> Option<Failure> {
+    if end.http2 {
+        return None;
+    }
+    let values = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
+    let framing = parse::transfer_codings(values.map(HeaderValue::as_bytes))?;
+    Some(end.plain(HttpKind::Malformed, Some(framing), "a transfer coding that nobody asked for"))
 }
 
 fn version(version: Version) -> &'static str {
@@ -200,7 +219,7 @@ fn version(version: Version) -> &'static str {
     }
 }
 
-fn build(plan: &RequestPlan, tls: bool, http2: bool) -> Option<Request<Empty<Bytes>>> {
+fn build(plan: &RequestPlan, tls: bool, http2: bool) -> Option<Request<()>> {
     // HTTP/2 wants the whole URI and no Host; HTTP/1.1 the path and a Host (RFC 9113 8.3.1, 9112 3.2).
     let scheme = if tls { "https" } else { "http" };
     let uri = if http2 {
@@ -211,10 +230,14 @@ fn build(plan: &RequestPlan, tls: bool, http2: bool) -> Option<Request<Empty<Byt
     let mut request = Request::builder()
         .method(Method::GET)
         .uri(uri)
-        .header("accept", "application/json, */*")
+        // An answer is evidence, to be read as it came.
+        .header("accept-encoding", "identity")
         .header("user-agent", concat!("egressd/", env!("CARGO_PKG_VERSION")));
     if !http2 {
         request = request.header("host", plan.authority.as_str());
+    }
+    if !plan.headers.iter().any(|(name, _)| *name == "accept") {
+        request = request.header("accept", "application/json, */*");
     }
     for (name, value) in &plan.headers {
         request = request.header(*name, *value);
@@ -224,50 +247,61 @@ fn build(plan: &RequestPlan, tls: bool, http2: bool) -> Option<Request<Empty<Byt
         value.set_sensitive(true);
         request = request.header(*name, value);
     }
-    request.body(Empty::new()).ok()
+    request.body(()).ok()
 }
 
 /// A connection that is polled beside whatever uses it.
 struct Driver<'a, C> {
     connection: Pin<&'a mut C>,
-    ended: Option<hyper::Result<()>>,
+    over: bool,
+    error: Option<Wrong>,
 }
 
-impl<C: Future<Output = hyper::Result<()>>> Driver<'_, C> {
-    async fn drive<F: Future>(&mut self, work: F) -> F::Output {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            if self.ended.is_none()
-                && let Poll::Ready(result) = self.connection.as_mut().poll(context)
-            {
-                self.ended = Some(result);
+impl<'a, C: Future<Output = Result<(), Wrong>>> Driver<'a, C> {
+    fn of(connection: Pin<&'a mut C>) -> Self {
+        Self { connection, over: false, error: None }
+    }
+
+    /// Waits for the work, or for the end of the connection that it works on. h2 ends a connection whose write failed
+    /// without a word to its streams (`Connection::poll`), and the work would wait for ever.
+    async fn drive<T>(&mut self, work: impl Future<Output = Result<T, Wrong>>) -> Result<T, Wrong> {
+        let (mut work, mut last_chance) = (pin!(work), false);
+        let done = poll_fn(|context| {
+            self.poll(context);
+            match work.as_mut().poll(context) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if !self.over => Poll::Pending,
+                Poll::Pending if last_chance => Poll::Ready(None),
+                // tokio's channels pretend to be empty where a task has run for long.
+                Poll::Pending => {
+                    last_chance = true;
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
             }
-            work.as_mut().poll(context)
-        })
-        .await
+        });
+        match done.await {
+            Some(done) => done,
+            None => Err(self.error.take().unwrap_or(Wrong::Over)),
+        }
     }
 
     /// The connection's own error, if it has one by now.
-    async fn result(&mut self) -> Option<hyper::Error> {
-        self.drive(std::future::ready(())).await;
-        self.ended.take().and_then(Result::err)
+    async fn error(&mut self) -> Option<Wrong> {
+        poll_fn(|context| {
+            self.poll(context);
+            Poll::Ready(())
+        })
+        .await;
+        self.error.take()
     }
-}
 
-/// The helpers of an HTTP/2 connection, owned: they end with it.
-#[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
-
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, future: F) {
-        if let Ok(mut tasks) = self.0.lock() {
-            tasks.spawn(async move {
-                future.await;
-            });
+    fn poll(&mut self, context: &mut Context<'_>) {
+        if !self.over
+            && let Poll::Ready(result) = self.connection.as_mut().poll(context)
+        {
+            self.over = true;
+            self.error = result.err();
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
 use super::super::{AMPLE, BUFFERS, LEAF, Way, finding};
+use super::version2::hear_request;
 use super::{Behaviour, HTTP1, HTTP2, response, server};
 use crate::support::wire::{self, Connection, End, Server};
 
@@ -45,9 +46,9 @@ fn an_answer_without_end_is_left_at_its_limit() {
     }
 }
 
-/// A server that agrees to a protocol, and then says the begin once and the rest, if any, without end.
-fn endless(alpn: &[u8], begin: &'static [u8], rest: Vec<u8>) -> Server {
-    let acceptor = TlsAcceptor::from(LEAF.server_config(&[alpn]));
+/// A server that agrees to HTTP/2, and then says the begin once and the rest, if any, without end.
+fn endless(begin: &'static [u8], rest: Vec<u8>) -> Server {
+    let acceptor = TlsAcceptor::from(LEAF.server_config(&[HTTP2]));
     Server::start((Ipv4Addr::LOCALHOST, 0).into(), move |stream| {
         let (acceptor, rest) = (acceptor.clone(), rest.clone());
         async move {
@@ -55,8 +56,7 @@ fn endless(alpn: &[u8], begin: &'static [u8], rest: Vec<u8>) -> Server {
                 Ok(stream) => stream,
                 Err((_, stream)) => return wire::settle(stream).await,
             };
-            // Not before the client has spoken, or its own begin may come second.
-            stream.read_u8().await.ok();
+            hear_request(&mut stream).await;
             match stream.write_all(begin).await {
                 Ok(()) if rest.is_empty() => wire::drain(&mut stream).await,
                 Ok(()) => wire::repeat(&mut stream, &rest).await,
@@ -95,7 +95,7 @@ fn frames_without_end_are_left_at_their_limit() {
         ("data beyond the window", ANSWERED, frame(0, 0, 1, &[b'x'; 200]), "http h2"),
     ];
     for (what, begin, rest, expected) in rows {
-        let server = endless(HTTP2, begin, rest.repeat(20));
+        let server = endless(begin, rest.repeat(20));
         let trip = Way { provider: "anthropic", ..Way::named(server.address()) }.walk();
         assert_eq!(finding(&trip), expected, "{what}: {:?}", trip.failure());
         was_left(what, &server.wait_closed(1)[0], &trip);
@@ -107,7 +107,7 @@ fn a_goodbye_that_excludes_the_request_is_known_as_one() {
     // RFC 9113 6.8: GOAWAY with last stream 0, so that the request was not looked at, and ENHANCE_YOUR_CALM.
     const GOODBYE: &[u8] =
         &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
-    let server = endless(HTTP2, GOODBYE, Vec::new());
+    let server = endless(GOODBYE, Vec::new());
     let trip = Way::named(server.address()).walk();
     assert_eq!(finding(&trip), "http h2", "{:?}", trip.failure());
     was_left("goodbye", &server.wait_closed(1)[0], &trip);

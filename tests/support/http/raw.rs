@@ -54,6 +54,10 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
         Behaviour::HugeContentLength => {
             (head("Content-Length: 10000000000000"), Then::Repeat(vec![b' '; 1024]))
         }
+        Behaviour::Raw(bytes, ending) => (bytes.clone(), Then::End(*ending)),
+        Behaviour::RawDrip(bytes, rest, pause) => {
+            (bytes.clone(), Then::Drip(rest.clone().into(), *pause))
+        }
         Behaviour::Answer { .. }
         | Behaviour::AnthropicUnauthorized
         | Behaviour::AnthropicByKey { .. }
@@ -65,7 +69,9 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
         | Behaviour::CompressedBomb
         | Behaviour::NoAnswer
         | Behaviour::H2GoAway(_)
-        | Behaviour::H2ResetStream(_) => return None,
+        | Behaviour::H2ResetStream(_)
+        | Behaviour::H2GoAwayInBody(_)
+        | Behaviour::H2ResetInBody(_) => return None,
     };
     Some(Script { first: first.into(), then })
 }
