@@ -49,27 +49,28 @@ fn cut<'a>(case: &Case<'a>) -> Option<(&'a Leg, &'a TlsFailure)> {
 /// protocol_version, insufficient_security, or handshake_failure for other names alike (RFC 8446 6.2).
 fn version_unsupported(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
-    let says_so = failure.kind == TlsKind::NoCommonVersion
-        || matches!(failure.alert.map(|alert| alert.code), Some(70 | 71));
-    let may_say = matches!(failure.alert.map(|alert| alert.code), Some(40));
+    let says_so =
+        failure.kind == TlsKind::NoCommonVersion || matches!(failure.peers_alert(), Some(70 | 71));
+    let may_say = failure.peers_alert() == Some(40);
     let refused = says_so || may_say && got_no_further(failure, case.other_name(leg)?);
     if !refused {
         return Ok(None);
     }
-    of_the_server(case, |other| {
-        other
-            .tls()
-            .is_some_and(|(_, theirs)| theirs.kind == failure.kind && theirs.alert == failure.alert)
-    })
+    of_the_server(case, |other| other.tls().is_some_and(|(_, theirs)| is_alike(theirs, failure)))
 }
 
 /// Whether the other name brought no more than this failure did: the same alert, or no record.
 fn got_no_further(failure: &TlsFailure, seen: Seen<'_>) -> bool {
     let Some(leg) = seen.trip().and_then(Trip::leading) else { return false };
     match &leg.stop {
-        Some(Failure::Tls(theirs)) => theirs.kind == failure.kind && theirs.alert == failure.alert,
+        Some(Failure::Tls(theirs)) => is_alike(theirs, failure),
         _ => false,
     }
+}
+
+/// Whether two handshakes ended in the same way: by the same kind, and the same alert of the peer.
+fn is_alike(one: &TlsFailure, other: &TlsFailure) -> bool {
+    one.kind == other.kind && one.peers_alert() == other.peers_alert()
 }
 
 /// The handshake is cut when it names the target; with another name the same address answers.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Icmp, Socket};
+use super::{First, Icmp, Socket};
 
 /// What ended a leg or a look-up, by the layer in which it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -353,7 +353,7 @@ pub struct Alert {
 pub struct TlsFailure {
     /// What.
     pub kind: TlsKind,
-    /// The alert that ended it.
+    /// The alert that ended it, the peer's or ours.
     #[serde(default)]
     pub alert: Option<Alert>,
     /// Bytes sent in the handshake.
@@ -365,6 +365,9 @@ pub struct TlsFailure {
     /// The first bytes, where they are not TLS.
     #[serde(default)]
     pub first_bytes: String,
+    /// How the peer began, where it sent anything.
+    #[serde(default)]
+    pub first: Option<First>,
     /// An ICMP error after the connection was made.
     #[serde(default)]
     pub icmp: Option<Icmp>,
@@ -385,10 +388,16 @@ impl TlsFailure {
             sent: 0,
             received: 0,
             first_bytes: String::new(),
+            first: None,
             icmp: None,
             socket: None,
             detail: String::new(),
         }
+    }
+
+    /// The number of the alert, where it was the peer's: ours says only what we think of the peer.
+    pub fn peers_alert(&self) -> Option<u8> {
+        self.alert.filter(|alert| !alert.own).map(|alert| alert.code)
     }
 }
 

@@ -9,6 +9,7 @@ mod chain;
 mod change;
 mod declared;
 mod failure;
+mod first;
 mod hop;
 mod question;
 mod socket;
@@ -28,6 +29,7 @@ pub use failure::{
     Alert, DnsFailure, DnsKind, Failure, Framing, H2End, HttpFailure, HttpKind, LocalFailure,
     LocalKind, ProxyFailure, ProxyKind, TcpFailure, TcpKind, TlsFailure, TlsKind,
 };
+pub use first::{First, PlainAlert, Protocol, Record, ServerHello};
 pub use hop::{Came, Distance, Hop, Place, Sent, Stopper, distance, last_router, refusal, stopper};
 pub use question::{
     Alias, ExtendedError, Family, Flags, Flaw, Found, Question, Reply, Role, Server, Stray,

@@ -233,7 +233,10 @@ fn tls(leg: &Leg) -> Option<Line> {
     }
     match &leg.stop {
         Some(Failure::Tls(failure)) => {
-            let alert = failure.alert.map(|alert| format!("   alert {}", alert.code));
+            let alert = failure.alert.map(|alert| {
+                let whose = if alert.own { "own alert" } else { "alert" };
+                format!("   {whose} {}", alert.code)
+            });
             let first = match failure.first_bytes.as_str() {
                 "" => String::new(),
                 bytes => format!("   began with {}", shown(bytes)),
