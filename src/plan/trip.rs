@@ -155,8 +155,8 @@ pub enum Alpn {
 pub struct Identity {
     /// The certificate, and the intermediates behind it, DER.
     pub certificates: Vec<Vec<u8>>,
-    /// The key, PEM.
-    pub key: Secret,
+    /// The key, PEM, or why it cannot be read.
+    pub key: Result<Secret, String>,
 }
 
 /// The request.

@@ -33,6 +33,7 @@ use tcp::{Gauge, NoConnection};
 
 /// Addresses tried at most: a name with more is cut, an attacker's answer too.
 const ADDRESSES: usize = 16;
+
 /// What all trips share: the resolver's configuration and the roots.
 pub struct Network {
     names: dns::Names,
@@ -123,6 +124,13 @@ impl Network {
         if let Some(sent) = plan.hops {
             return hops::walk(plan, sent, leg, deadline).await;
         }
+        let identity = match tls::identity(&self.tls, plan.tls.as_ref()) {
+            Ok(identity) => identity,
+            Err(failure) => {
+                leg.stop = Some(failure);
+                return Walked::Leg(leg, None);
+            }
+        };
         let made = tcp::connect(address, &plan.socket, deadline, &mut leg.local).await;
         let (stream, gauge) = match made {
             Ok((stream, gauge, connected)) => {
@@ -138,7 +146,7 @@ impl Network {
                 return Walked::NoRoute(leg);
             }
         };
-        match self.enter(plan, &mut leg, stream, (&gauge, deadline)).await {
+        match self.enter(plan, &mut leg, stream, (&gauge, deadline, identity)).await {
             Ok((stream, http2, asked)) => {
                 Walked::Leg(leg, Some(Arrived { stream, gauge, http2, asked }))
             }
@@ -155,7 +163,7 @@ impl Network {
         plan: &TripPlan,
         leg: &mut Leg,
         stream: TcpStream,
-        (gauge, deadline): (&Gauge, Instant),
+        (gauge, deadline, identity): (&Gauge, Instant, tls::Shown),
     ) -> Result<(Box<dyn Stream>, bool, bool), Failure> {
         let counts = Counts::with_limit(u64::MAX);
         let mut stream = Counted::new(stream, Arc::clone(&counts));
@@ -167,14 +175,16 @@ impl Network {
             counts.allow_more(u64::MAX);
             return Ok((Box::new(stream), false, false));
         };
-        let handshake = tls::handshake(&self.tls, tls, stream, &counts, (gauge, deadline)).await;
+        let around = tls::Around { counts: &counts, gauge, deadline, identity };
+        let handshake = tls::handshake(&self.tls, tls, stream, around).await;
         leg.chain = handshake.chain;
+        leg.asked = handshake.asked;
         let (stream, secured) = handshake.end?;
         // From here on the limits are the request's.
         counts.allow_more(u64::MAX);
         let http2 = secured.alpn == "h2";
         leg.secured = Some(secured);
-        Ok((Box::new(stream), http2, handshake.asked))
+        Ok((Box::new(stream), http2, leg.asked.is_some()))
     }
 }
 

@@ -3,17 +3,24 @@
 //! It stands under TLS (what came over the wire) and over it (what HTTP saw), because a library's
 //! error alone does not tell "closed without a byte" from "closed half-way".
 
-use std::io;
+use std::future::Future as _;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::time::Duration;
 
-/// Bytes kept from the beginning, as evidence.
-const KEPT: usize = 64;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// Bytes kept from the beginning, as evidence: a `ServerHello` up to its version (RFC 8446 4.1.3).
+const KEPT: usize = 128;
+/// Between the two segments of a message that is split: longer than any queue of a switch, shorter
+/// than a time that a peer would wait for the rest.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What passed through a stream; shared with whoever judges afterwards.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub(super) struct Counts {
     first: Mutex<Vec<u8>>,
     refusal: Mutex<Option<rustls::Error>>,
     reset: AtomicBool,
+    /// The length of the last write, and its first seven bytes.
+    last: AtomicU64,
 }
 
 impl Counts {
@@ -36,6 +45,7 @@ impl Counts {
             first: Mutex::new(Vec::with_capacity(KEPT)),
             refusal: Mutex::new(None),
             reset: AtomicBool::new(false),
+            last: AtomicU64::new(0),
         })
     }
 
@@ -80,6 +90,21 @@ impl Counts {
         self.reset.load(Ordering::Relaxed)
     }
 
+    /// The length of the last write (255 for any longer one), and its first seven bytes: what ends a
+    /// handshake from our side is an alert, and each record is a write.
+    pub(super) fn last_write(&self) -> (u8, [u8; 7]) {
+        let [length, bytes @ ..] = self.last.load(Ordering::Relaxed).to_be_bytes();
+        (length, bytes)
+    }
+
+    fn note_write(&self, bytes: &[u8]) {
+        self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let length = u64::try_from(bytes.len().min(255)).unwrap_or_default();
+        let begin = bytes.iter().copied().chain(std::iter::repeat(0)).take(7);
+        let last = begin.fold(length, |last, byte| last << 8 | u64::from(byte));
+        self.last.store(last, Ordering::Relaxed);
+    }
+
     fn note_error(&self, error: &io::Error) {
         if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
             self.reset.store(true, Ordering::Relaxed);
@@ -107,11 +132,44 @@ pub(super) struct Counted<S> {
     /// Bytes that were read too early and come first, and how many of them have come.
     before: Vec<u8>,
     begin: usize,
+    split: Split,
+}
+
+/// How the next write leaves.
+#[derive(Debug)]
+enum Split {
+    /// As it comes.
+    No,
+    /// Its first half only.
+    Half,
+    /// After the pause.
+    Rest(Pin<Box<Sleep>>),
 }
 
 impl<S> Counted<S> {
     pub(super) fn new(inner: S, counts: Arc<Counts>) -> Self {
-        Self { inner, counts, before: Vec::new(), begin: 0 }
+        Self { inner, counts, before: Vec::new(), begin: 0, split: Split::No }
+    }
+
+    /// The next write leaves in two halves with a pause between: on a socket without Nagle's
+    /// algorithm these are two segments.
+    pub(super) fn split_next_write(&mut self) {
+        self.split = Split::Half;
+    }
+
+    /// What may be written now; none while the pause lasts.
+    fn due<'a>(&mut self, context: &mut Context<'_>, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        match &mut self.split {
+            Split::No => Some(bytes),
+            Split::Half => bytes.get(..bytes.len().div_ceil(2)),
+            Split::Rest(pause) => {
+                if pause.as_mut().poll(context).is_pending() {
+                    return None;
+                }
+                self.split = Split::No;
+                Some(bytes)
+            }
+        }
     }
 
     /// Puts bytes back that belong to whoever reads next, and are counted there.
@@ -160,10 +218,44 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        let Some(bytes) = this.due(context, bytes) else { return Poll::Pending };
         let answer = Pin::new(&mut this.inner).poll_write(context, bytes);
         match &answer {
             Poll::Ready(Ok(count)) => {
-                this.counts.sent.fetch_add(*count as u64, Ordering::Relaxed);
+                this.counts.note_write(bytes.get(..*count).unwrap_or(bytes));
+                if matches!(this.split, Split::Half) {
+                    this.split = Split::Rest(Box::pin(tokio::time::sleep(PAUSE)));
+                }
+            }
+            Poll::Ready(Err(error)) => this.counts.note_error(error),
+            Poll::Pending => {}
+        }
+        answer
+    }
+
+    /// rustls hands its records over together, and what sends its last alert writes only once: with
+    /// the first record alone, which in TLS 1.3 is no alert (RFC 8446 D.4), the alert would be lost.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if !matches!(self.split, Split::No) {
+            let first = buffers.iter().find(|buffer| !buffer.is_empty());
+            return self.poll_write(context, first.map_or(&[], |buffer| &**buffer));
+        }
+        let this = self.get_mut();
+        let answer = Pin::new(&mut this.inner).poll_write_vectored(context, buffers);
+        match &answer {
+            Poll::Ready(Ok(count)) => {
+                let mut left = *count;
+                for buffer in buffers {
+                    let written = buffer.get(..left).unwrap_or(buffer);
+                    left -= written.len();
+                    if !written.is_empty() {
+                        this.counts.note_write(written);
+                    }
+                }
             }
             Poll::Ready(Err(error)) => this.counts.note_error(error),
             Poll::Pending => {}

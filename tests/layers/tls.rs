@@ -1,6 +1,9 @@
 //! The handshake: where it ended, what was seen of the peer, and what is offered to it.
 
 mod chain;
+mod client;
+mod hello;
+mod openssl;
 
 use egressd::observation::{Failure, Secured, TlsFailure, Trip};
 use egressd::plan::Alpn;

@@ -14,6 +14,8 @@ pub(crate) mod http;
 pub(crate) mod pki;
 /// Three hosts in network namespaces.
 pub(crate) mod netns;
+/// A TLS server that is not ours.
+pub(crate) mod openssl;
 /// The real binary, run or kept running.
 pub(crate) mod program;
 /// A proxy that is asked with CONNECT.

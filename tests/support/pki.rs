@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -68,6 +68,19 @@ impl Authority {
     /// A sound leaf. A name that is an address becomes one in the certificate, too.
     pub(crate) fn leaf(&self, names: &[&str]) -> Leaf {
         self.issue(&leaf(names))
+    }
+
+    /// A sound leaf with so many timestamps of logs inside, whose signatures nobody checks.
+    pub(crate) fn logged_leaf(&self, names: &[&str], timestamps: u8) -> Leaf {
+        // RFC 6962 3.3: an OCTET STRING inside the extension's own, around a list as TLS writes it.
+        const EMBEDDED: &[u64] = &[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
+        let mut params = leaf(names);
+        let list =
+            sized(&(0..timestamps).flat_map(|log| sized(&timestamp(log))).collect::<Vec<_>>());
+        let length = u16::try_from(list.len()).expect("a short list").to_be_bytes();
+        let content = [&[4, 0x82], &length[..], &list].concat();
+        params.custom_extensions = vec![CustomExtension::from_oid_content(EMBEDDED, content)];
+        self.issue(&params)
     }
 
     /// A leaf with one flaw.
@@ -151,10 +164,27 @@ impl Leaf {
         &self.chain
     }
 
+    /// The same, PEM.
+    pub(crate) fn chain_pem(&self) -> &str {
+        &self.chain_pem
+    }
+
     /// The key, in PKCS #8.
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
+}
+
+/// A timestamp of that log (RFC 6962 3.2): version, log, time, no extensions, ECDSA with SHA-256 and
+/// a signature of nothing.
+fn timestamp(log: u8) -> Vec<u8> {
+    [&[0][..], &[log; 32], &[0; 8], &[0, 0], &[4, 3], &sized(&[7; 70])].concat()
+}
+
+/// Two bytes of length, and the bytes.
+fn sized(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).expect("a short list").to_be_bytes();
+    [&length[..], bytes].concat()
 }
 
 /// The provider is given wherever rustls asks for one: it would otherwise look for a process-wide default, which no test owns.

@@ -189,7 +189,10 @@ impl Site {
                 http::serve(&mut stream, &record, protocol, http, &self.requests).await;
                 wire::settle(stream.into_inner().0).await;
             }
-            Err((_, wire)) => wire::settle(wire).await,
+            Err((error, wire)) => {
+                note_alert(&error, &record);
+                wire::settle(wire).await;
+            }
         }
     }
 
@@ -249,14 +252,23 @@ fn note_hello(start: &StartHandshake<Wire>) -> (Option<String>, u64) {
         .map(|name| String::from_utf8_lossy(name).into_owned())
         .collect();
     let mut hello_bytes = 0;
+    let segments = start.io.segments();
     start.io.record().update(|connection| {
         // Nothing follows a ClientHello before the server has spoken, so all that came is the ClientHello.
         hello_bytes = connection.received;
         connection.sni.clone_from(&sni);
         connection.alpn = alpn;
         connection.hello_bytes = Some(hello_bytes);
+        connection.hello_segments = Some(segments);
     });
     (sni, hello_bytes)
+}
+
+fn note_alert(error: &std::io::Error, record: &wire::Record) {
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if let Some(rustls::Error::AlertReceived(alert)) = error {
+        record.update(|connection| connection.alert = Some(u8::from(*alert)));
+    }
 }
 
 async fn refuse(wire: Wire, refusal: Refusal) {

@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,10 @@ pub(crate) struct Connection {
     pub(crate) alpn: Vec<String>,
     /// The size of the records that made up the `ClientHello`.
     pub(crate) hello_bytes: Option<u64>,
+    /// The TCP segments that it came in.
+    pub(crate) hello_segments: Option<u32>,
+    /// The fatal alert that the client ended the handshake with.
+    pub(crate) alert: Option<u8>,
     pub(crate) sent: u64,
     pub(crate) received: u64,
     /// From the accept to the end, by the server's clock.
@@ -143,6 +148,8 @@ impl Wire {
             sni: None,
             alpn: Vec::new(),
             hello_bytes: None,
+            hello_segments: None,
+            alert: None,
             sent: 0,
             received: 0,
             seconds_until_closed: None,
@@ -160,6 +167,30 @@ impl Wire {
     pub(crate) fn record(&self) -> Record {
         self.record.clone()
     }
+
+    /// Segments with data that came so far: what a reader sees depends on when it looks, this does not.
+    pub(crate) fn segments(&self) -> u32 {
+        segments(&self.stream)
+    }
+}
+
+/// `tcpi_data_segs_in` (`include/uapi/linux/tcp.h`).
+#[expect(unsafe_code, reason = "getsockopt(TCP_INFO) has no safe wrapper")]
+fn segments(stream: &TcpStream) -> u32 {
+    let mut info = [0_u8; 256];
+    let mut length = 256;
+    // SAFETY: the kernel writes at most `length` bytes into `info`.
+    let answer = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    assert!(answer == 0 && length >= 156, "no TCP_INFO: {answer}, {length}");
+    u32::from_ne_bytes(info[152..156].try_into().expect("four bytes"))
 }
 
 impl Record {

@@ -287,7 +287,8 @@ impl Task {
     ) -> Result<(impl AsyncRead + AsyncWrite + Unpin + Send + use<>, bool), DnsFailure> {
         let counts = Counts::with_limit(u64::MAX);
         let stream = Counted::new(stream, Arc::clone(&counts));
-        let made = tls::handshake(&self.network.tls, plan, stream, &counts, (gauge, until)).await;
+        let around = tls::Around { counts: &counts, gauge, deadline: until, identity: None };
+        let made = tls::handshake(&self.network.tls, plan, stream, around).await;
         let (stream, secured) = made.end.map_err(through)?;
         counts.allow_more(u64::MAX);
         Ok((stream, secured.alpn == "h2"))

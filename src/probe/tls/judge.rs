@@ -9,22 +9,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use jiff::Timestamp;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::certificate::{SHOWN, describe};
 use crate::observation::{Certificate, Chain, ChainVerdict};
 use crate::plan::Trust;
 
 /// Chains kept at most; a peer that makes a new one for each connection evicts, and no more.
 const KEPT: usize = 512;
-/// Certificates of a chain that are looked at, and names of each.
-const SHOWN: usize = 10;
 
 /// SHA-256 over the chain and the name.
 type Fingerprint = [u8; 32];
@@ -191,42 +187,4 @@ fn next_date(chain: &Chain, now: UnixTime) -> UnixTime {
         // Where no date could be read, it is judged anew before long.
         .unwrap_or_else(|| now.as_secs().saturating_add(3600));
     UnixTime::since_unix_epoch(Duration::from_secs(next))
-}
-
-/// A certificate for people; none where it cannot be parsed at all.
-fn describe(der: &CertificateDer<'_>) -> Option<Certificate> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let date = |time: x509_parser::time::ASN1Time| {
-        Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
-    };
-    let names = certificate.subject_alternative_name().ok().flatten().map(|extension| {
-        let names = extension.value.general_names.iter().filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(cut((*name).to_owned())),
-            GeneralName::IPAddress(octets) => octets_to_address(octets),
-            _ => None,
-        });
-        names.take(SHOWN).collect()
-    });
-    Some(Certificate {
-        subject: cut(certificate.subject().to_string()),
-        issuer: cut(certificate.issuer().to_string()),
-        names: names.unwrap_or_default(),
-        not_before: date(certificate.validity().not_before),
-        not_after: date(certificate.validity().not_after),
-        self_signed: certificate.subject().as_raw() == certificate.issuer().as_raw(),
-        serial: String::new(),
-        spki: String::new(),
-        scts: 0,
-    })
-}
-
-/// A peer's text is as long as the peer likes.
-fn cut(text: String) -> String {
-    if text.len() <= 256 { text } else { text.chars().take(256).collect() }
-}
-
-fn octets_to_address(octets: &[u8]) -> Option<String> {
-    let v4 = <[u8; 4]>::try_from(octets).map(std::net::IpAddr::from);
-    let v6 = <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from);
-    v4.or(v6).ok().map(|address| address.to_string())
 }

@@ -4,15 +4,18 @@
 //! the post-quantum key share comes first as in today's clients. The signature of the handshake is
 //! checked each time: it proves that the peer holds the key.
 
+mod certificate;
+mod failure;
+mod first;
+mod hello;
+mod identity;
 mod judge;
 mod recorder;
 
 use std::sync::Arc;
 
-use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -21,52 +24,37 @@ use url::Host;
 
 use super::stream::{Counted, Counts};
 use super::tcp::Gauge;
-use crate::observation::{Alert, Chain, ChainVerdict, Failure, Secured, TlsFailure, TlsKind};
-use crate::plan::{Alpn, TlsPlan, Trust};
-use judge::Judge;
+use crate::observation::{Asked, Chain, Failure, Secured, TlsFailure, TlsKind};
+use crate::plan::{Sni, TlsPlan};
 use recorder::Recorder;
 
-/// What every handshake shares: the roots and the two shapes of a `ClientHello`.
-pub(super) struct Tls {
-    judge: Arc<Judge>,
-    with_http2: ClientConfig,
-    http1_only: ClientConfig,
-}
-
-impl Tls {
-    pub(super) fn new(trust: &Trust) -> Result<Self, rustls::Error> {
-        let mut provider = aws_lc_rs::default_provider();
-        provider.kx_groups = vec![
-            kx_group::X25519MLKEM768,
-            kx_group::X25519,
-            kx_group::SECP256R1,
-            kx_group::SECP384R1,
-        ];
-        let provider = Arc::new(provider);
-        let judge = Arc::new(Judge::new(trust, provider.signature_verification_algorithms));
-        let config = |alpn: &[&[u8]]| {
-            let verifier = Arc::new(Recorder::new(Arc::clone(&judge)));
-            let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-                .with_no_client_auth();
-            config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-            config.resumption = Resumption::disabled();
-            Ok::<_, rustls::Error>(config)
-        };
-        let with_http2 = config(&[b"h2", b"http/1.1"])?;
-        let http1_only = config(&[b"http/1.1"])?;
-        Ok(Self { judge, with_http2, http1_only })
-    }
-}
+pub(super) use failure::of_rustls;
+pub use first::first;
+pub(super) use hello::Tls;
+pub(super) use identity::{Shown, identity};
 
 /// What a handshake left behind.
 pub(super) struct Handshake<S> {
     pub(super) chain: Option<Arc<Chain>>,
-    /// Whether the server asked for a client certificate.
-    pub(super) asked: bool,
+    /// What the server asked of this client, where it wants a certificate.
+    pub(super) asked: Option<Asked>,
     pub(super) end: Result<(TlsStream<Counted<S>>, Secured), Failure>,
+}
+
+impl<S> Handshake<S> {
+    /// Nothing was sent.
+    fn not_begun(detail: String) -> Self {
+        let failure = TlsFailure { detail, ..TlsFailure::new(TlsKind::Other) };
+        Self { chain: None, asked: None, end: Err(Failure::Tls(failure)) }
+    }
+}
+
+/// What a handshake is made with beside its plan.
+pub(super) struct Around<'a> {
+    pub(super) counts: &'a Counts,
+    pub(super) gauge: &'a Gauge,
+    pub(super) deadline: Instant,
+    pub(super) identity: Shown,
 }
 
 /// Bytes of a handshake at most: a chain is tens of kilobytes at the very worst.
@@ -76,51 +64,61 @@ const HANDSHAKE_LIMIT: u64 = 256 * 1024;
 pub(super) async fn handshake<S>(
     tls: &Tls,
     plan: &TlsPlan,
-    stream: Counted<S>,
-    counts: &Counts,
-    (gauge, deadline): (&Gauge, Instant),
+    mut stream: Counted<S>,
+    around: Around<'_>,
 ) -> Handshake<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Some(name) = server_name(&plan.name) else {
-        let detail = format!("{} cannot be a server name", plan.name);
-        let failure = TlsFailure { detail, ..TlsFailure::new(TlsKind::Other) };
-        return Handshake { chain: None, asked: false, end: Err(Failure::Tls(failure)) };
+    let Around { counts, gauge, deadline, identity } = around;
+    let (Some(judged), Some(named)) = (server_name(&plan.name), named(plan)) else {
+        return Handshake::not_begun(format!("{} cannot be a server name", plan.name));
+    };
+    let recorder = Arc::new(Recorder::new(Arc::clone(&tls.judge), judged, identity));
+    let config = match tls.config(&plan.hello, Arc::clone(&recorder)) {
+        Ok(config) => config,
+        Err(error) => return Handshake::not_begun(format!("no such ClientHello: {error}")),
     };
     counts.begin_stage(HANDSHAKE_LIMIT);
-    let (sent, received) = (counts.sent(), counts.received());
-    let recorder = Arc::new(Recorder::new(Arc::clone(&tls.judge)));
-    let mut config = match plan.hello.alpn {
-        Alpn::Http2 => tls.with_http2.clone(),
-        Alpn::Http1 | Alpn::Nothing => tls.http1_only.clone(),
-    };
-    config.dangerous().set_certificate_verifier(Arc::clone(&recorder) as _);
-    config.client_auth_cert_resolver = Arc::clone(&recorder) as _;
+    let before = (counts.sent(), counts.received());
+    let passed = || (counts.sent() - before.0, counts.received() - before.1);
+    if plan.hello.split {
+        stream.split_next_write();
+    }
     let started = Instant::now();
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let connecting = TlsConnector::from(Arc::new(config)).connect(named, stream);
     let end = match timeout_at(deadline, connecting).await {
         Ok(Ok(stream)) => {
+            let (sent, received) = passed();
             let secured = secured(&stream, started);
-            Ok((stream, secured))
+            Ok((stream, Secured { sent, received, socket: gauge.counters(), ..secured }))
         }
         Ok(Err(error)) => Err(Some(error)),
         Err(_) => Err(None),
     };
     let end = end.map_err(|error| {
+        let (sent, received) = passed();
         let failure = TlsFailure {
-            sent: counts.sent() - sent,
-            received: counts.received() - received,
+            sent,
+            received,
             icmp: gauge.icmp(),
             socket: gauge.counters(),
             ..TlsFailure::new(TlsKind::Timeout)
         };
-        Failure::Tls(match error {
-            Some(error) => classify(&error, failure, &recorder, counts),
-            None => not_tls(failure, counts),
-        })
+        Failure::Tls(failure::classify(error.as_ref(), failure, &recorder, counts))
     });
-    Handshake { chain: recorder.chain(), asked: recorder.was_asked(), end }
+    Handshake { chain: recorder.chain(), asked: recorder.asked(), end }
+}
+
+/// The name for the `ClientHello`. rustls wants one where none is sent, too; an address never is
+/// (RFC 6066 3).
+fn named(plan: &TlsPlan) -> Option<ServerName<'static>> {
+    match &plan.hello.sni {
+        Sni::Same | Sni::Nothing => server_name(&plan.name),
+        Sni::Other(name) => ServerName::try_from(name.clone())
+            .ok()
+            .filter(|name| matches!(name, ServerName::DnsName(_))),
+    }
 }
 
 fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
@@ -157,92 +155,4 @@ fn secured<S>(stream: &TlsStream<Counted<S>>, started: Instant) -> Secured {
             .unwrap_or_default(),
         ..Secured::default()
     }
-}
-
-/// RFC 8446 5.1: a record begins with 20 to 23. What begins otherwise is not TLS.
-fn not_tls(failure: TlsFailure, counts: &Counts) -> TlsFailure {
-    let first = counts.first();
-    match first.first() {
-        Some(byte) if failure.received > 0 && !(0x14..=0x17).contains(byte) => TlsFailure {
-            kind: TlsKind::NotTls,
-            first_bytes: first.escape_ascii().to_string(),
-            ..failure
-        },
-        _ => failure,
-    }
-}
-
-fn classify(
-    error: &std::io::Error,
-    failure: TlsFailure,
-    recorder: &Recorder,
-    counts: &Counts,
-) -> TlsFailure {
-    let failure = TlsFailure { detail: error.to_string(), ..not_tls(failure, counts) };
-    if failure.kind == TlsKind::NotTls {
-        return failure;
-    }
-    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match of_tls {
-        Some(error @ rustls::Error::InvalidCertificate(_)) => {
-            let kind = recorder.chain().and_then(|chain| of_chain(&chain));
-            let failure = of_rustls(error, failure, recorder.was_asked());
-            TlsFailure { kind: kind.unwrap_or(failure.kind), ..failure }
-        }
-        Some(error) => of_rustls(error, failure, recorder.was_asked()),
-        None => {
-            let kind = match (error.raw_os_error(), error.kind()) {
-                (Some(libc::ECONNRESET | libc::EPIPE), _) => TlsKind::Reset,
-                (Some(libc::ETIMEDOUT), _) => TlsKind::Timeout,
-                (_, std::io::ErrorKind::UnexpectedEof) => TlsKind::Closed,
-                _ => TlsKind::Other,
-            };
-            TlsFailure { kind, ..failure }
-        }
-    }
-}
-
-/// What rustls' error means; also for errors that come after the handshake: in TLS 1.3 a server
-/// refuses a missing client certificate only then (RFC 8446 4.4.2.4).
-pub(super) fn of_rustls(error: &rustls::Error, failure: TlsFailure, asked: bool) -> TlsFailure {
-    use rustls::Error as E;
-    let (kind, alert) = match error {
-        E::AlertReceived(alert) => {
-            (of_alert(*alert, asked), Some(Alert { code: u8::from(*alert), own: false }))
-        }
-        E::InvalidCertificate(_) => (TlsKind::CertificateOther, None),
-        E::DecryptError | E::InvalidMessage(_) | E::PeerSentOversizedRecord => {
-            (TlsKind::Corrupted, None)
-        }
-        E::PeerIncompatible(_) => (TlsKind::NoCommonVersion, None),
-        _ => (TlsKind::Other, None),
-    };
-    TlsFailure { kind, alert, detail: error.to_string(), ..failure }
-}
-
-/// RFC 8446 6.2. A server that asked for a certificate and refuses an empty one says so in several
-/// ways: certificate_required (1.3), handshake_failure or bad_certificate (1.2).
-fn of_alert(alert: AlertDescription, asked: bool) -> TlsKind {
-    match alert {
-        AlertDescription::CertificateRequired => TlsKind::ClientCertificate,
-        AlertDescription::HandshakeFailure | AlertDescription::BadCertificate if asked => {
-            TlsKind::ClientCertificate
-        }
-        _ => TlsKind::Alert,
-    }
-}
-
-/// Why nobody accepts a chain, as a kind.
-fn of_chain(chain: &Chain) -> Option<TlsKind> {
-    let self_signed = chain.leaf().is_some_and(|leaf| leaf.self_signed);
-    Some(match chain.problem()? {
-        ChainVerdict::Expired => TlsKind::Expired,
-        ChainVerdict::NotYetValid => TlsKind::NotYetValid,
-        ChainVerdict::WrongName => TlsKind::WrongName,
-        ChainVerdict::UnknownIssuer if self_signed => TlsKind::SelfSigned,
-        ChainVerdict::UnknownIssuer => TlsKind::UnknownIssuer,
-        ChainVerdict::Verified | ChainVerdict::NotAsked | ChainVerdict::Other => {
-            TlsKind::CertificateOther
-        }
-    })
 }

@@ -1,5 +1,6 @@
 //! A verifier for one connection: it keeps the chain and its judgement, whatever happens next.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,20 +11,43 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 
+use super::certificate::{SHOWN, distinguished_name};
+use super::identity::noting;
 use super::judge::Judge;
-use crate::observation::{Chain, ChainVerdict};
+use crate::observation::{Asked, Chain, ChainVerdict};
 
 /// The verifier, and the one who is asked for a client certificate.
 #[derive(Debug)]
 pub(super) struct Recorder {
     judge: Arc<Judge>,
+    /// The name that the certificate is judged for, whatever the `ClientHello` names.
+    name: ServerName<'static>,
+    /// What is shown where the server asks.
+    identity: Option<Arc<CertifiedKey>>,
     chain: Mutex<Option<Arc<Chain>>>,
-    asked: AtomicBool,
+    issuers: Mutex<Option<Vec<String>>>,
+    sent: Arc<AtomicBool>,
 }
 
 impl Recorder {
-    pub(super) fn new(judge: Arc<Judge>) -> Self {
-        Self { judge, chain: Mutex::new(None), asked: AtomicBool::new(false) }
+    pub(super) fn new(
+        judge: Arc<Judge>,
+        name: ServerName<'static>,
+        identity: Option<Arc<CertifiedKey>>,
+    ) -> Self {
+        Self {
+            judge,
+            name,
+            identity,
+            chain: Mutex::new(None),
+            issuers: Mutex::new(None),
+            sent: Arc::default(),
+        }
+    }
+
+    /// For a configuration that no handshake is made with as it is.
+    pub(super) fn of_nobody(judge: Arc<Judge>) -> Self {
+        Self::new(judge, IpAddr::V4(Ipv4Addr::UNSPECIFIED).into(), None)
     }
 
     /// The chain that was shown.
@@ -31,9 +55,10 @@ impl Recorder {
         self.chain.lock().ok().and_then(|chain| chain.clone())
     }
 
-    /// Whether the server asked for a client certificate.
-    pub(super) fn was_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    /// What the server asked for, if it did.
+    pub(super) fn asked(&self) -> Option<Asked> {
+        let issuers = self.issuers.lock().ok().and_then(|issuers| issuers.clone())?;
+        Some(Asked { issuers, sent: self.sent.load(Ordering::Relaxed) })
     }
 }
 
@@ -42,11 +67,11 @@ impl ServerCertVerifier for Recorder {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
+        _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain = self.judge.judge(end_entity, intermediates, server_name, now);
+        let chain = self.judge.judge(end_entity, intermediates, &self.name, now);
         if let Ok(mut kept) = self.chain.lock() {
             *kept = Some(Arc::clone(&chain));
         }
@@ -86,16 +111,22 @@ impl ServerCertVerifier for Recorder {
 }
 
 impl ResolvesClientCert for Recorder {
+    /// In TLS 1.3 this is asked before the chain is verified; rustls sends what it gets only after.
     fn resolve(
         &self,
-        _root_hint_subjects: &[&[u8]],
+        root_hint_subjects: &[&[u8]],
         _sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        self.asked.store(true, Ordering::Relaxed);
-        None
+        let named = root_hint_subjects.iter().take(SHOWN);
+        let named = named.filter_map(|der| distinguished_name(der)).collect();
+        if let Ok(mut issuers) = self.issuers.lock() {
+            *issuers = Some(named);
+        }
+        // As other clients do, whomever the server names: its refusal says more than our silence.
+        self.identity.as_deref().map(|identity| noting(identity, &self.sent))
     }
 
     fn has_certs(&self) -> bool {
-        false
+        self.identity.is_some()
     }
 }

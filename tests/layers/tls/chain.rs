@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egressd::observation::{ChainVerdict, Trust};
+use egressd::observation::{Alert, ChainVerdict, Trust};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
@@ -61,11 +61,25 @@ fn a_flaw_is_found_to_be_what_it_is_and_the_chain_is_kept() {
         assert_eq!(chain.trust() == Trust::Public, flaw.is_none());
         if flaw.is_some() {
             let failure = refused(&trip);
-            assert!(failure.received > 0 && failure.alert.is_none(), "{failure:?}");
+            assert!(failure.received > 0, "{failure:?}");
+            // The alert that is said to be ours is the one that the server got.
+            let alert = failure.alert.expect("ours");
+            assert_eq!((alert.own, Some(alert.code)), (true, connection.alert), "{flaw:?}");
             assert!(connection.received > failure.sent / 2, "{connection:?}");
         }
         trip
     });
+}
+
+#[test]
+fn the_timestamps_of_logs_in_a_certificate_are_counted() {
+    for count in [0, 2, 3] {
+        let server = serve(PUBLIC.logged_leaf(&[NAME], count));
+        let trip = Way::named(server.address()).walk();
+        assert_eq!(finding(&trip), "401 over 2");
+        let chain = trip.legs[0].chain.as_ref().expect("a chain");
+        assert_eq!(chain.leaf().expect("a leaf").scts, count);
+    }
 }
 
 #[test]
@@ -176,5 +190,7 @@ fn a_kept_judgement_does_not_excuse_another_key() {
         let chain = trip.legs[0].chain.as_ref().expect("a chain");
         assert_eq!(chain.trust(), Trust::Public, "it is the chain that was judged before");
         assert!(trip.legs[0].secured.is_none(), "{trip:?}");
+        // decrypt_error: RFC 8446 6.2.
+        assert_eq!(refused(&trip).alert, Some(Alert { code: 51, own: true }));
     }
 }
