@@ -147,6 +147,47 @@ fn a_secret_that_cannot_be_used_stops_nothing_and_is_named() {
 }
 
 #[test]
+fn a_client_certificate_is_shown_by_the_configured_target_alone() {
+    let world = World::new();
+    let clients = Authority::new("Test Clients");
+    let behaviour = Tls::ClientCertificateRequired(clients.clone(), Http::AnthropicUnauthorized);
+    let api = world.server(behaviour);
+    let (one, other) = (clients.leaf(&["one.test"]), clients.leaf(&["other.test"]));
+    let certificate = world.folder.write("client.pem", one.chain_pem());
+    let key = world.folder.write("client.key", &one.key_pem());
+    let more = format!(
+        "provider = \"anthropic\"\nclient_cert = {{ certificate = \"{}\", key = {{ file = \"{}\" }} }}",
+        certificate.display(),
+        key.display()
+    );
+    let (code, document) = world.json(&target("api", &api, &more));
+    let expected = [Some("ok"), None, None, Some("ok")];
+    assert_eq!((code, verdict(&document)), (0, expected), "{document:#}");
+
+    let (code, document) = world.json(&target("api", &api, "provider = \"anthropic\""));
+    assert_eq!((code, verdict(&document)[1]), (2, Some("tls_client_cert_required")));
+
+    // Neither another certificate's key, nor none, lets anything out.
+    let before = api.connections().len();
+    for text in [Some(other.key_pem()), None] {
+        match text {
+            Some(text) => drop(world.folder.write("client.key", &text)),
+            None => std::fs::remove_file(&key).unwrap(),
+        }
+        let (code, document) = world.json(&target("api", &api, &more));
+        let expected = [
+            Some("broken"),
+            Some("local_credential_unavailable"),
+            Some("credential"),
+            Some("unknown"),
+        ];
+        assert_eq!((code, verdict(&document)), (2, expected), "{document:#}");
+        assert!(!document.to_string().contains("PRIVATE KEY"), "{document:#}");
+    }
+    assert_eq!(api.connections().len(), before);
+}
+
+#[test]
 fn a_key_never_goes_over_a_chain_that_nobody_verified() {
     let world = World::new();
     let stranger = Authority::new("Stranger");

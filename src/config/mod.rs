@@ -177,6 +177,8 @@ pub struct Target {
     pub url: Option<Spanned<Text>>,
     /// The key.
     pub key: Option<Spanned<SecretSource>>,
+    /// What is shown where the server asks for a certificate.
+    pub client_cert: Option<Spanned<ClientCert>>,
     /// The ways to it; left out: all.
     pub routes: Option<Vec<Spanned<TargetRoute>>>,
     /// `any`, `all`, or a route's name.
@@ -189,6 +191,16 @@ pub struct Target {
     pub addresses: Option<Spanned<String>>,
     /// Labels of `egressd_target_info`.
     pub labels: BTreeMap<Spanned<String>, String>,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientCert {
+    /// The certificate and the intermediates behind it, PEM.
+    pub certificate: Option<Spanned<PathBuf>>,
+    /// Its key, PEM.
+    pub key: Option<Spanned<SecretSource>>,
 }
 
 /// A route of a target: its name, or a table with what is expected of it.

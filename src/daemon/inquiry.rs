@@ -17,7 +17,7 @@ use crate::diagnosis::{
     Decision, Evidence, Experiment, Findings, Outcome, TargetFacts, Walk, diagnose, read_answer,
 };
 use crate::observation::{Change, NotRun, Trip};
-use crate::plan::{Plan, Route, Target, TripPlan};
+use crate::plan::{Identity, Plan, Route, Target, TripPlan};
 use crate::probe::Network;
 use crate::store::{Report, Walked};
 
@@ -60,7 +60,8 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
     let begun = Instant::now();
     let deadline = begun + target.bound();
     let (key, secret) = keys::read(target.key.as_ref());
-    let inquiry = Inquiry { context, target, secret };
+    let client = target.client_cert.as_ref().map(|cert| cert.with(keys::read_pem(&cert.key)));
+    let inquiry = Inquiry { context, target, secret, client };
     let walks = inquiry.walks(&memory).await;
     let facts = inquiry.facts(key);
     let mut evidence =
@@ -125,11 +126,16 @@ struct Inquiry {
     context: Context,
     target: Arc<Target>,
     secret: Option<Secret>,
+    client: Option<Arc<Identity>>,
 }
 
 impl Inquiry {
     fn trip(&self, route: &Route) -> TripPlan {
-        self.context.plan.trip(&self.target, route, self.secret.as_ref())
+        let mut trip = self.context.plan.trip(&self.target, route, self.secret.as_ref());
+        if let Some(tls) = &mut trip.tls {
+            tls.client.clone_from(&self.client);
+        }
+        trip
     }
 
     async fn walks(&self, memory: &Memory) -> Vec<Walk> {

@@ -1,4 +1,4 @@
-//! API keys, read when they are used: a file's change counts at once, a file that vanishes is a finding.
+//! API keys and those of client certificates, read when they are used: a file's change counts at once, a file that vanishes is a finding.
 //!
 //! A secret from a file loses exactly one final line break. What no header may carry is found here and
 //! never sent; its place is said, its value never.
@@ -28,6 +28,11 @@ pub fn read(source: Option<&SecretSource>) -> (Key, Option<Secret>) {
             None => (Key::InForce(place), Some(Secret::new(text))),
         },
     }
+}
+
+/// The text of a PEM file's secret, line breaks and all, or why there is none, with its place.
+pub fn read_pem(source: &SecretSource) -> Result<Secret, String> {
+    value(source).map(Secret::new).map_err(|why| format!("{source}: {why}"))
 }
 
 fn value(source: &SecretSource) -> Result<String, String> {
@@ -78,6 +83,18 @@ mod tests {
         assert!(
             matches!(of(b"k\n\n"), (Key::Unsendable(_, at), None) if at == "white space at byte 2")
         );
+    }
+
+    #[test]
+    fn a_pem_keeps_its_lines_and_one_that_is_not_there_its_place() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "-----BEGIN\nAAAA\n-----END\n").unwrap();
+        let source = SecretSource { file: Some(file.path().to_owned()), ..SecretSource::default() };
+        let read = read_pem(&source).unwrap();
+        assert_eq!(read.expose(), "-----BEGIN\nAAAA\n-----END");
+        drop(file);
+        let why = read_pem(&source).unwrap_err();
+        assert!(why.starts_with(&format!("{source}: ")), "{why}");
     }
 
     #[test]

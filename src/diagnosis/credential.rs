@@ -1,10 +1,11 @@
 //! The target's own key: unreadable, empty, or with something in it that no header may carry. The trip
-//! went without it, so these are named only where the way itself is fine.
+//! went without it, so these are named only where the way itself is fine. The client certificate's key,
+//! without which there was no trip.
 
 use super::case::{Case, Found, rule};
 use super::{Held, Key, Rule};
 use crate::cause::Cause;
-use crate::observation::Ending;
+use crate::observation::{Ending, LocalKind};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::LocalCredentialUnavailable, unavailable),
@@ -20,8 +21,11 @@ fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
     if arrived && wanted(&case.target().key) { Found::high().yes() } else { Ok(None) }
 }
 
-/// The secret cannot be read.
+/// The secret cannot be read; without that of a client certificate nothing was sent.
 fn unavailable(case: &Case<'_>) -> Held {
+    if case.local().is_some_and(|local| local.kind == LocalKind::CredentialUnavailable) {
+        return Found::high().yes();
+    }
     is(case, |key| matches!(key, Key::Unavailable(..)))
 }
 

@@ -232,6 +232,10 @@ fn network(case: &Case<'_>, headline: Option<&Finding>) -> NetworkState {
     if author.is_some_and(super::Author::is_provider) {
         return NetworkState::Ok;
     }
+    // A client certificate that cannot be used: nothing was sent.
+    if headline.is_some_and(|finding| finding.cause == Cause::LocalCredentialUnavailable) {
+        return NetworkState::Unknown;
+    }
     match headline.map(|finding| finding.party) {
         Some(
             Party::Client

@@ -5,7 +5,7 @@ use super::case::{Case, Found};
 use super::{Confidence, Finding, experiment};
 use crate::cause::{Cause, Layer, Party};
 use crate::diagnosis::ControlResult;
-use crate::observation::{Failure, Source};
+use crate::observation::{Failure, LocalKind, Source};
 
 /// A summary at most, in ASCII characters.
 const SUMMARY: usize = 140;
@@ -168,6 +168,10 @@ impl Slots {
             all.first().map_or_else(|| target.host.clone(), ToString::to_string)
         };
         let source = leg.and_then(|leg| leg.local);
+        let key = match case.local().map(|local| local.kind) {
+            Some(LocalKind::CredentialUnavailable) => "of the target's `client_cert`",
+            _ => target.key.place(),
+        };
         let resolver = match trip.lookup.source {
             Source::Hosts => "the hosts file".to_owned(),
             Source::Dns | Source::Literal => trip.lookup.servers.join(", "),
@@ -184,7 +188,7 @@ impl Slots {
             proxy: case.walk.proxy.clone().unwrap_or_else(|| "the proxy".to_owned()),
             route: case.walk.route.clone(),
             status: status.map_or_else(|| "no status".to_owned(), |status| status.to_string()),
-            key: target.key.place().to_owned(),
+            key: key.to_owned(),
             offender: icmp
                 .map_or_else(|| "a hop on the way".to_owned(), |icmp| icmp.offender.to_string()),
         }

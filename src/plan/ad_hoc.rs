@@ -36,6 +36,7 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
         provider,
         endpoint,
         key: None,
+        client_cert: None,
         routes: expectations(routes),
         needs: Needs::Any,
         interval: defaults.interval.get_ref().get(),

@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::config::SecretSource;
+use crate::config::{Secret, SecretSource};
 use crate::observation::{Control, Expect, Needs};
 use crate::provider::Provider;
 
@@ -189,6 +190,8 @@ pub struct Target {
     pub endpoint: Endpoint,
     /// Where its key is.
     pub key: Option<SecretSource>,
+    /// What is shown where its server asks for a certificate.
+    pub client_cert: Option<ClientCert>,
     /// The ways to it.
     pub routes: Vec<TargetRoute>,
     /// How its routes are weighed.
@@ -210,6 +213,22 @@ impl Target {
     /// side by side in each, have a trip's time at most.
     pub fn bound(&self) -> Duration {
         self.timeout * 4
+    }
+}
+
+/// A client certificate, and where its key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCert {
+    /// The certificate, and the intermediates behind it, DER.
+    pub certificates: Vec<Vec<u8>>,
+    /// Where its key is.
+    pub key: SecretSource,
+}
+
+impl ClientCert {
+    /// What a trip shows, with the key as it was read.
+    pub fn with(&self, key: Result<Secret, String>) -> Arc<Identity> {
+        Arc::new(Identity { certificates: self.certificates.clone(), key })
     }
 }
 

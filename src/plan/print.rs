@@ -90,6 +90,13 @@ impl Plan {
         if let Some(control) = other {
             writeln!(f, "    may send: server name {} to the same addresses", control.host)?;
         }
+        if let Some(client_cert) = &target.client_cert {
+            writeln!(
+                f,
+                "    client certificate: where the server asks, its key: {}",
+                client_cert.key
+            )?;
+        }
         match &target.key {
             Some(source) => writeln!(f, "    key: {source}"),
             None => writeln!(f, "    key: none, the answer without one proves the way"),

@@ -1,5 +1,6 @@
 //! The one conversion from a configuration to a plan: it collects every problem, not the first.
 
+mod client_cert;
 mod route;
 mod target;
 mod trust;
@@ -22,6 +23,9 @@ pub fn named_files(config: &Config) -> Vec<PathBuf> {
     if public != "bundled" {
         files.push(PathBuf::from(public));
     }
+    let shown = config.target.iter().filter_map(|target| target.get_ref().client_cert.as_ref());
+    let shown = shown.filter_map(|client_cert| client_cert.get_ref().certificate.as_ref());
+    files.extend(shown.map(|file| file.get_ref().clone()));
     files
 }
 

@@ -55,6 +55,10 @@ impl Build<'_> {
         if let (Some(key), Some(endpoint)) = (&target.key, &endpoint) {
             self.key_is_sound(key, endpoint);
         }
+        let client_cert = target
+            .client_cert
+            .as_ref()
+            .and_then(|table| self.client_cert(table, endpoint.as_ref()));
         let interval = target.interval.as_ref().unwrap_or(&config.probe.interval);
         let timeout = target.timeout.as_ref().unwrap_or(&config.probe.timeout);
         if timeout.get_ref() > interval.get_ref() {
@@ -73,6 +77,7 @@ impl Build<'_> {
             provider: provider?,
             endpoint: endpoint?,
             key: target.key.as_ref().map(|key| key.get_ref().clone()),
+            client_cert,
             routes: used,
             needs,
             interval: interval.get_ref().get(),
@@ -123,6 +128,17 @@ impl Build<'_> {
     }
 
     pub(super) fn key_is_sound(&mut self, key: &Spanned<SecretSource>, endpoint: &Endpoint) {
+        self.source_is_sound(key);
+        if !endpoint.is_tls() {
+            self.fault(
+                key.span(),
+                "a key is only sent over verified TLS, and this url is http://",
+                "write https://",
+            );
+        }
+    }
+
+    pub(super) fn source_is_sound(&mut self, key: &Spanned<SecretSource>) {
         let SecretSource { env, file, credential } = key.get_ref();
         let given = usize::from(env.is_some())
             + usize::from(file.is_some())
@@ -137,13 +153,6 @@ impl Build<'_> {
                 key.span(),
                 "a credential's name is no path",
                 "write the name that LoadCredential= gives it",
-            );
-        }
-        if !endpoint.is_tls() {
-            self.fault(
-                key.span(),
-                "a key is only sent over verified TLS, and this url is http://",
-                "write https://",
             );
         }
     }

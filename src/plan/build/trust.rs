@@ -11,7 +11,7 @@ use super::super::Trust;
 use super::Build;
 use crate::config;
 
-impl Build<'_> {
+impl<'a> Build<'a> {
     pub(super) fn trust(&mut self, trust: &config::Trust) -> Trust {
         let organisation: Vec<Vec<u8>> = trust
             .ca_files
@@ -31,19 +31,7 @@ impl Build<'_> {
     }
 
     pub(super) fn certificates(&mut self, path: &PathBuf, place: &Range<usize>) -> Vec<Vec<u8>> {
-        let shown = path.display();
-        let bytes = match self.given.files.get(path) {
-            Some(Ok(bytes)) => bytes,
-            Some(Err(why)) => {
-                self.fault(
-                    place.clone(),
-                    format!("{shown} cannot be read: {why}"),
-                    "correct the path, or its permissions",
-                );
-                return Vec::new();
-            }
-            None => return Vec::new(),
-        };
+        let Some(bytes) = self.file(path, place) else { return Vec::new() };
         let found: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(bytes)
             .filter_map(Result::ok)
             .filter(|der| RootCertStore::empty().add(der.clone()).is_ok())
@@ -52,10 +40,25 @@ impl Build<'_> {
         if found.is_empty() {
             self.fault(
                 place.clone(),
-                format!("{shown} holds no CA certificate"),
+                format!("{} holds no CA certificate", path.display()),
                 "give a PEM file with at least one CERTIFICATE",
             );
         }
         found
+    }
+
+    /// What a file holds; none where it was not read, with the reason among the problems.
+    pub(super) fn file(&mut self, path: &PathBuf, place: &Range<usize>) -> Option<&'a [u8]> {
+        match self.given.files.get(path)? {
+            Ok(bytes) => Some(bytes),
+            Err(why) => {
+                self.fault(
+                    place.clone(),
+                    format!("{} cannot be read: {why}", path.display()),
+                    "correct the path, or its permissions",
+                );
+                None
+            }
+        }
     }
 }
