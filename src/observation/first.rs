@@ -59,9 +59,10 @@ pub struct PlainAlert {
 pub struct ServerHello {
     /// `legacy_version`: TLS 1.2 and 1.3 are both 0x0303 here.
     pub version: u16,
-    /// The cipher suite's number.
+    /// The cipher suite's number: 0x13.. in TLS 1.3 alone (RFC 8446 B.4).
     pub cipher: Option<u16>,
-    /// What `supported_versions` chose (RFC 8446 4.2.1): 0x0304 is TLS 1.3.
+    /// What `supported_versions` chose (RFC 8446 4.2.1), where it stands early enough to be kept:
+    /// 0x0304 is TLS 1.3.
     #[serde(default)]
     pub selected: Option<u16>,
     /// Whether it asks for another `ClientHello` (HelloRetryRequest, RFC 8446 4.1.4).

@@ -5,7 +5,9 @@ mod client;
 mod hello;
 mod openssl;
 
-use egressd::observation::{Failure, Secured, TlsFailure, Trip};
+use egressd::observation::{
+    Alert, Failure, PlainAlert, Protocol, Record, Secured, TlsFailure, Trip,
+};
 use egressd::plan::Alpn;
 
 use super::{AMPLE, BRIEF, LEAF, NAME, PUBLIC, Way, finding, resolver, table};
@@ -116,7 +118,10 @@ fn an_alert_keeps_its_number() {
         let (trip, connection) = walk(&Behaviour::Alert(code), Options::default());
         let failure = refused(&trip);
         assert_eq!(finding(&trip), "tls alert", "{failure:?}");
-        assert_eq!(failure.alert.map(|alert| alert.code), Some(code));
+        assert_eq!(failure.alert, Some(Alert { code, own: false }));
+        let first = failure.first.expect("how it began");
+        assert_eq!(first.record, Some(Record { kind: 21, version: 0x0303, length: 2 }));
+        assert_eq!(first.alert, Some(PlainAlert { level: 2, code }));
         assert_eq!((failure.received, connection.sent), (7, 7));
         assert!(trip.legs[0].heard_tls());
     }
@@ -158,11 +163,33 @@ fn what_is_not_tls_is_shown() {
     let begin = "HTTP/1.1 400 Bad Request\\r\\nServer: nginx";
     assert!(failure.first_bytes.starts_with(begin), "{}", failure.first_bytes);
     assert!(!trip.legs[0].heard_tls());
+    assert_eq!(failure.first.map(|first| first.protocol), Some(Protocol::Http));
+    // decode_error, in clear text: the server could have read it.
+    assert_eq!((failure.alert, failure.peers_alert()), (Some(Alert { code: 50, own: true }), None));
     let (trip, _) = walk(&Behaviour::Garbage, Options::default());
     let failure = refused(&trip);
     assert!(failure.first_bytes.starts_with(r"\x00\x01\x02 this is"), "{}", failure.first_bytes);
+    assert_eq!(failure.first.map(|first| first.protocol), Some(Protocol::Other));
     let (trip, _) = walk(&Behaviour::Alert(40), Options::default());
     assert_eq!(refused(&trip).first_bytes, "");
+}
+
+#[test]
+fn a_handshake_that_is_cut_shows_what_the_server_chose() {
+    for ending in [Ending::Close, Ending::Silent] {
+        for (options, is_tls13) in [(Options::default(), true), (tls12(), false)] {
+            let (trip, _) = walk(&Behaviour::AfterServerHello(ending), options);
+            let failure = refused(&trip);
+            assert_eq!(failure.alert, None, "{failure:?}");
+            let hello = failure.first.and_then(|first| first.hello).expect("a ServerHello");
+            assert_eq!((hello.version, hello.retry), (0x0303, false));
+            // RFC 8446 B.4: the suites of TLS 1.3 alone begin with 0x13.
+            let suite = hello.cipher.expect("a suite");
+            assert_eq!(suite >> 8 == 0x13, is_tls13, "{suite:#x}");
+        }
+    }
+    let (trip, _) = walk(&Behaviour::AfterHello(Ending::Close), Options::default());
+    assert_eq!(refused(&trip).first, None, "nothing came");
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Against a server that is not ours: what OpenSSL says and does, and what is found of it.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use egressd::observation::{Alert, Protocol, Trip};
 use egressd::plan::Identity;
 
-use super::super::{LEAF, NAME, PUBLIC, Way, finding};
+use super::super::{LEAF, NAME, PUBLIC, Way, finding, resolver, table};
 use super::client::{CLIENTS, identity};
-use super::{refused, secured};
+use super::{Behaviour, Ending, Options, TlsServer, refused, secured};
 use crate::support::openssl::{SServer, is_here, says};
 use crate::support::pki::Authority;
 
@@ -108,6 +110,34 @@ fn a_client_certificate_is_shown_taken_and_refused() {
         assert!(!trip.legs[0].asked.as_ref().expect("a request for a certificate").sent);
         let page = &trip.legs[0].response.as_ref().expect("a page").body;
         assert!(page.contains("no client certificate available"), "{page}");
+    }
+}
+
+/// The request waits for the legs before it in the order: by then the server has refused and closed,
+/// and the first write meets a connection that is gone.
+#[test]
+fn a_refusal_that_came_before_the_request_is_heard() {
+    if !is_here() {
+        return;
+    }
+    let rows: [(&[&str], &str); 3] = [
+        (&["-alpn", "h2"], "tls client_certificate"),
+        (&["-alpn", "http/1.1"], "tls client_certificate"),
+        (&[], "tls client_certificate"),
+    ];
+    let trips = table(&rows, |alpn| {
+        let verify = ["-tls1_3", "-verify_return_error", "-Verify", "1"];
+        let server = SServer::start(&LEAF, &CLIENTS.pem(), &[&verify, *alpn].concat());
+        let bind = (Ipv4Addr::new(127, 0, 0, 2), server.address().port()).into();
+        let options = Options { bind, ..Options::default() };
+        let silent = Behaviour::OnAccept(Ending::Silent);
+        let _silent = TlsServer::start_with(&LEAF, silent, options);
+        let dns = resolver(&[bind.ip(), server.address().ip()]);
+        let way = Way { dns: vec![dns.address()], ..Way::named(server.address()) };
+        way.within(Duration::from_secs(2)).walk()
+    });
+    for trip in trips {
+        assert_eq!(refused(&trip).peers_alert(), Some(116));
     }
 }
 
