@@ -207,7 +207,7 @@ fn a_key_never_goes_over_a_chain_that_nobody_verified() {
 }
 
 #[test]
-fn the_document_has_exactly_the_keys_of_the_contract() {
+fn the_document_has_the_keys_of_the_contract_and_what_was_observed() {
     let world = World::new();
     let api = world.server(Tls::Alert(112));
     let (_, document) = world.json(&target("api", &api, ""));
@@ -229,7 +229,7 @@ fn the_document_has_exactly_the_keys_of_the_contract() {
         sorted(
             "target route expect status network layer cause party confidence since flapping incident \
              failure summary advice do_not ask notes evidence phases addresses tls response started \
-             seconds latest"
+             seconds latest observed"
         )
     );
     assert_eq!(keys(&check["failure"]), sorted("layer kind"));
@@ -243,6 +243,11 @@ fn the_document_has_exactly_the_keys_of_the_contract() {
     );
     assert_eq!(check["phases"]["tls"], Value::Null, "a phase that was not passed is null, never 0");
     assert_eq!(check["failure"], serde_json::json!({ "layer": "tls", "kind": "alert" }));
+    let (observed, leg) = (&check["observed"], &check["observed"]["legs"][0]);
+    assert_eq!(keys(observed), sorted("lookup addresses legs"));
+    assert_eq!(observed["addresses"][0]["class"], "loopback");
+    assert_eq!(leg["stop"]["tls"]["alert"], serde_json::json!({ "code": 112, "own": false }));
+    assert_eq!(leg["connected"]["socket"]["state"], 1, "established, when it was made");
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn verdict(route: &str, cause: Option<(Cause, Confidence)>) -> RouteVerdict {
 fn store() -> Store {
     let mut store = Store::new(Own::default());
     let declared = Declared {
+        ranges: &[],
         target: "api".into(),
         provider: "anthropic".into(),
         labels: BTreeMap::new(),

@@ -399,6 +399,11 @@ pub fn declared(plan: &Plan) -> Vec<Declared> {
             labels: target.labels.clone(),
             needs: target.needs.clone(),
             interval: target.interval.as_secs_f64(),
+            ranges: if target.provider.owns(&target.endpoint.host.to_string()) {
+                target.provider.facts().ranges
+            } else {
+                &[]
+            },
             routes: target
                 .routes
                 .iter()

@@ -24,9 +24,9 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
-use super::hello;
 use super::legs::Walked;
 use super::tcp::{self, Gauge, NoConnection};
+use super::tls::Tls;
 use crate::observation::{Came, Failure, Hop, Icmp, Leg, Sent, TcpKind};
 use crate::plan::{SocketPlan, TripPlan};
 
@@ -42,13 +42,18 @@ const FAR: u8 = 32;
 
 /// Walks to the address of a leg. Its `hops` are filled, and nothing else; why nothing could be sent at
 /// all is its failure. A packet is sent only while the time for its answer is left before the deadline.
-pub(super) async fn walk(plan: &TripPlan, sent: Sent, leg: Leg, deadline: Instant) -> Walked {
+pub(super) async fn walk(
+    tls: &Tls,
+    plan: &TripPlan,
+    (sent, leg): (Sent, Leg),
+    deadline: Instant,
+) -> Walked {
     let way = Way { address: leg.address, socket: plan.socket.clone(), deadline };
     let (hops, unsent) = match sent {
         Sent::Syn => syns(&way).await,
         // Through a tunnel the packets of a handshake are the proxy's own.
         Sent::Hello if plan.tunnel.is_some() => (Vec::new(), None),
-        Sent::Hello => match plan.tls.as_ref().and_then(hello::first_bytes) {
+        Sent::Hello => match plan.tls.as_ref().and_then(|plan| tls.first_bytes(plan)) {
             Some(bytes) => hellos(&way, &bytes).await,
             None => (Vec::new(), None),
         },

@@ -6,7 +6,6 @@
 
 mod dns;
 mod http;
-mod hello;
 mod hops;
 mod legs;
 pub mod parse;
@@ -122,7 +121,7 @@ impl Network {
     async fn leg(&self, plan: &TripPlan, address: SocketAddr, deadline: Instant) -> Walked {
         let mut leg = Leg::to(address);
         if let Some(sent) = plan.hops {
-            return hops::walk(plan, sent, leg, deadline).await;
+            return hops::walk(&self.tls, plan, (sent, leg), deadline).await;
         }
         let identity = match tls::identity(&self.tls, plan.tls.as_ref()) {
             Ok(identity) => identity,

@@ -8,18 +8,20 @@ use crate::diagnosis::{Author, Confidence, EvidenceLine, Finding, NetworkState};
 use crate::observation::{Expect, Trip};
 use crate::store::{self, Phase, Snapshot};
 
+use super::observed::Observed;
+
 /// The whole document.
 #[derive(Debug, Serialize)]
-pub struct Document {
+pub struct Document<'a> {
     schema: &'static str,
     version: &'static str,
     site: Option<String>,
-    checks: Vec<Check>,
+    checks: Vec<Check<'a>>,
     targets: Vec<Target>,
 }
 
 #[derive(Debug, Serialize)]
-struct Check {
+struct Check<'a> {
     target: String,
     route: String,
     expect: Expect,
@@ -46,6 +48,7 @@ struct Check {
     started: Option<String>,
     seconds: f64,
     latest: Option<Latest>,
+    observed: Option<Observed<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,12 +123,12 @@ pub fn time(at: jiff::Timestamp) -> String {
 }
 
 /// The document of a snapshot.
-pub fn document(snapshot: &Snapshot) -> Document {
+pub fn document(snapshot: &Snapshot) -> Document<'_> {
     Document {
         schema: "egressd.status/1",
         version: env!("CARGO_PKG_VERSION"),
         site: snapshot.site.clone(),
-        checks: snapshot.checks.values().map(|check| Check::of(check)).collect(),
+        checks: snapshot.checks.values().map(|check| Check::of(check, snapshot)).collect(),
         targets: snapshot.targets.values().map(|target| Target::of(target)).collect(),
     }
 }
@@ -135,8 +138,8 @@ pub fn json(snapshot: &Snapshot) -> String {
     serde_json::to_string_pretty(&document(snapshot)).unwrap_or_default()
 }
 
-impl Check {
-    fn of(check: &store::Check) -> Self {
+impl<'a> Check<'a> {
+    fn of(check: &'a store::Check, snapshot: &Snapshot) -> Self {
         let verdict = check.verdict();
         let finding = verdict.and_then(|verdict| verdict.finding.as_ref());
         let trip = check.trip.as_deref();
@@ -144,6 +147,8 @@ impl Check {
             layer: symptom.layer.clone(),
             kind: symptom.kind.clone(),
         };
+        let target = snapshot.targets.get(check.id.target.as_str());
+        let ranges = target.map_or(&[][..], |target| target.declared.ranges);
         let text = |of: fn(&Finding) -> &String| finding.map(|finding| of(finding).clone());
         Self {
             target: check.id.target.clone(),
@@ -175,6 +180,7 @@ impl Check {
                 status: latest.status,
                 failure: latest.symptom.as_ref().map(symptom),
             }),
+            observed: trip.map(|trip| Observed::of(trip, ranges)),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod metrics;
 pub mod nagios;
+mod observed;
 pub mod server;
 pub mod text;
 

@@ -14,7 +14,7 @@ use crate::cause::{Cause, Status};
 use crate::diagnosis::{
     Author, Findings, NetworkState, Raw, RouteVerdict, Steady, TargetVerdict, Weighed, weigh,
 };
-use crate::observation::{Control, Ending, Expect, Needs, Trip};
+use crate::observation::{Control, Ending, Expect, Needs, Range, Trip};
 use crate::provider::Reading;
 
 pub use histogram::{BUCKETS, Histogram, Phase};
@@ -41,6 +41,8 @@ pub struct Declared {
     pub needs: Needs,
     /// Seconds between two checks.
     pub interval: f64,
+    /// The addresses that the provider publishes for this host; none where it publishes none.
+    pub ranges: &'static [Range],
     /// Its routes, what is expected of each, the label of its way out.
     pub routes: Vec<(String, Expect, Option<String>)>,
 }

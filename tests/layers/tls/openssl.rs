@@ -133,7 +133,7 @@ fn a_refusal_that_came_before_the_request_is_heard() {
         let silent = Behaviour::OnAccept(Ending::Silent);
         let _silent = TlsServer::start_with(&LEAF, silent, options);
         let dns = resolver(&[bind.ip(), server.address().ip()]);
-        let way = Way { dns: vec![dns.address()], ..Way::named(server.address()) };
+        let way = Way { dns: vec![dns.address().to_string()], ..Way::named(server.address()) };
         way.within(Duration::from_secs(2)).walk()
     });
     for trip in trips {
