@@ -13,8 +13,9 @@ use crate::probe::tls;
 /// The only stream of a connection (RFC 9113 5.1.1).
 const STREAM: u32 = 1;
 
-/// A header block that Huffman's code (RFC 7541 5.2), which never halves what it codes, makes of the limit.
-const LARGE: u64 = super::HEAD_LIMIT as u64 / 2;
+/// A header block that may be a list beyond the limit: a field counts 32 bytes more than it has, and Huffman's code saves
+/// a third of it (RFC 7541 4.1, 5.2). Only the dynamic table makes one of fewer bytes.
+const LARGE: u64 = super::HEAD_LIMIT as u64 / 8;
 
 /// How far the answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,25 +235,33 @@ impl End<'_> {
     /// What the peer did that this end answered with that code.
     fn fault(&self, error: &h2::Error) -> Framing {
         match error.reason() {
-            Some(h2::Reason::ENHANCE_YOUR_CALM) => self.flood(),
+            // Of an answer's head h2 bears no more than a few frames and four times the limit.
+            Some(h2::Reason::ENHANCE_YOUR_CALM) if self.stage == Stage::Head => {
+                if self.watch.frames().blocks() > 0 {
+                    Framing::HeaderFlood
+                } else {
+                    Framing::FrameFlood
+                }
+            }
+            Some(h2::Reason::ENHANCE_YOUR_CALM) => Framing::FrameFlood,
             // A fault of one stream is in its fields (RFC 9113 8.1.1): h2 has one code for a list beyond the limit and
             // for one that is unsound, and only a block that is large itself is sure to be the first.
             _ if error.is_reset() && self.stage == Stage::Head => {
-                let large = self.watch.frames().block_bytes() >= LARGE;
+                let large = self.watch.frames().largest_block() >= LARGE;
                 if large { Framing::HeaderFlood } else { Framing::Header }
             }
             _ => Framing::Frame,
         }
     }
 
-    /// What of HTTP/2 has no end.
+    /// What of HTTP/2 went beyond the limit of bytes.
     fn flood(&self) -> Framing {
         let frames = self.watch.frames();
         match self.stage {
+            Stage::Body => Framing::EndlessBody,
             Stage::Head if frames.is_block_open() => Framing::HeaderFlood,
             Stage::Head if frames.blocks() > 0 => Framing::EndlessInterim,
-            Stage::Body if self.counts.is_over() => Framing::EndlessBody,
-            Stage::Head | Stage::Body => Framing::FrameFlood,
+            Stage::Head => Framing::FrameFlood,
         }
     }
 }

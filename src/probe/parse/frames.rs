@@ -29,7 +29,8 @@ pub struct Frames {
     kept: usize,
     left: usize,
     blocks: u64,
-    block_bytes: u64,
+    block: u64,
+    largest: u64,
     open: bool,
     goaway: Option<Goaway>,
 }
@@ -51,7 +52,8 @@ impl Frames {
             fill(&mut self.payload, &mut self.kept, payload);
             of_answer |= self.is_of_answer();
             if matches!(self.kind(), HEADERS | CONTINUATION) {
-                self.block_bytes = self.block_bytes.saturating_add(payload.len() as u64);
+                self.block = self.block.saturating_add(payload.len() as u64);
+                self.largest = self.largest.max(self.block);
             }
             self.left = self.left.saturating_sub(payload.len());
             rest = after;
@@ -67,9 +69,9 @@ impl Frames {
         self.blocks
     }
 
-    /// Bytes of header blocks so far.
-    pub fn block_bytes(&self) -> u64 {
-        self.block_bytes
+    /// Bytes of the largest header block so far.
+    pub fn largest_block(&self) -> u64 {
+        self.largest
     }
 
     /// Whether a header block has begun and not ended.
@@ -96,6 +98,7 @@ impl Frames {
         self.kept = 0;
         if kind == HEADERS {
             self.blocks = self.blocks.saturating_add(1);
+            self.block = 0;
         }
         if matches!(kind, HEADERS | CONTINUATION) {
             self.open = flags & END_HEADERS == 0;
@@ -150,7 +153,7 @@ mod tests {
             let mut frames = Frames::default();
             let answered: Vec<bool> = bytes.chunks(step).map(|chunk| frames.read(chunk)).collect();
             assert!(answered.contains(&true));
-            assert_eq!((frames.blocks(), frames.block_bytes()), (1, 3));
+            assert_eq!((frames.blocks(), frames.largest_block()), (1, 3));
             assert!(!frames.is_block_open());
             assert_eq!(frames.goaway(), Some(Goaway { last: 1, code: 2 }));
         }
