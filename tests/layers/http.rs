@@ -1,7 +1,9 @@
 //! The request: what each answer, and what stands in for one, is found to be, over HTTP/1.1 and 2; what is kept of it; what it carried.
 
+mod allocations;
 mod endless;
 mod framing;
+mod times;
 mod version2;
 
 use std::time::Duration;
@@ -210,6 +212,8 @@ fn what_is_compressed_stays_so() {
     let response = response(&trip);
     assert_eq!(response.header("content-encoding"), Some("gzip"));
     assert!(response.whole && response.length < 65 * 1024, "{}", response.length);
+    assert_eq!(response.encoding(), Some("gzip"), "and that is to be seen");
+    assert!(response.body.chars().count() <= 64 * 1024 && response.body.contains('\u{fffd}'));
 }
 
 /// What reaches a server of a walk with the key.
@@ -274,12 +278,25 @@ fn a_redirect_is_an_answer_and_is_not_followed() {
     for alpn in [HTTP1, HTTP2] {
         let server = server(&Behaviour::Redirect(location.clone()), alpn);
         let trip = Way { key: Some(KEY), ..Way::named(server.address()) }.walk();
-        assert_eq!(response(&trip).header("location"), Some(location.as_str()));
+        let redirect = response(&trip).redirect().expect("a redirect");
+        assert_eq!((redirect.status, redirect.location), (302, location.as_str()));
         assert_eq!((server.requests().len(), server.wait_closed(1).len()), (1, 1));
     }
+    assert_eq!(elsewhere.requests().len(), 0, "no request, and no key with it");
     // Connections are accepted in their order: this one brings to light what came before it.
     assert_eq!(finding(&Way::named(elsewhere.address()).walk()), "401 over 2");
     assert_eq!(elsewhere.wait_closed(1).len(), 1);
+}
+
+#[test]
+fn marks_tell_who_answered() {
+    let trip = walk(&Behaviour::CloudflareChallenge, HTTP2);
+    let marks: Vec<_> = response(&trip).marks().collect();
+    let ray = ("cf-ray", "9a1b2c3d4e5f6789-NRT");
+    assert_eq!(marks, [("cf-mitigated", "challenge"), ("server", "cloudflare"), ray]);
+    let trip = walk(&Behaviour::AnthropicUnauthorized, HTTP1);
+    let names: Vec<_> = response(&trip).marks().map(|(name, _)| name).collect();
+    assert_eq!(names, ["request-id", "via", "server", "cf-ray"]);
 }
 
 #[test]

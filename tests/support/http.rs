@@ -83,8 +83,8 @@ pub(crate) enum Behaviour {
     HugeContentLength,
     /// These bytes, then that.
     Raw(String, Ending),
-    /// These bytes, then those of the second one by one, each when that long has passed, then silence.
-    RawDrip(String, String, Duration),
+    /// These pieces one by one, each when that long has passed, then silence.
+    Pieces(Vec<String>, Duration),
 }
 
 /// One request, as it came out of the stream.

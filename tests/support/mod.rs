@@ -4,6 +4,8 @@
 //! handle is dropped. It runs on a thread of its own, so that a test without a runtime, or one that blocks its runtime, can use it. Nothing here
 //! judges: a server does what its `Behaviour` says and writes down what it saw.
 
+/// How often a thread allocates.
+pub(crate) mod allocations;
 /// A resolver on UDP and TCP, with a behaviour for each name.
 pub(crate) mod dns;
 /// A folder, a CA that counts as public, a control host that works.

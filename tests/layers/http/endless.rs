@@ -3,13 +3,13 @@
 use std::future::poll_fn;
 use std::net::Ipv4Addr;
 
-use egressd::observation::Trip;
+use egressd::observation::{Framing, H2End, Trip};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
-use super::super::{AMPLE, BUFFERS, LEAF, Way, finding};
+use super::super::{AMPLE, BRIEF, BUFFERS, LEAF, Way, finding};
 use super::version2::hear_request;
-use super::{Behaviour, HTTP1, HTTP2, response, server};
+use super::{Behaviour, HTTP1, HTTP2, refused, response, server};
 use crate::support::wire::{self, Connection, End, Server};
 
 /// That it was left by us, early, and had not much said by then.
@@ -24,17 +24,20 @@ fn was_left(what: &str, connection: &Connection, trip: &Trip) {
 #[test]
 fn an_answer_without_end_is_left_at_its_limit() {
     let rows = [
-        (Behaviour::EndlessHeaders, "http too_large", "http too_large"),
-        (Behaviour::EndlessContinue, "http too_large", "http too_large"),
+        (Behaviour::EndlessHeaders, "http too_large", Framing::HeaderFlood),
+        (Behaviour::EndlessContinue, "http too_large", Framing::EndlessInterim),
         // Half of a page is evidence enough, half of an API's answer is not understood.
-        (Behaviour::EndlessBody, "200 over 1.1", "http too_large"),
-        (Behaviour::HugeContentLength, "200 over 1.1", "http too_large"),
+        (Behaviour::EndlessBody, "200 over 1.1", Framing::EndlessBody),
+        (Behaviour::HugeContentLength, "200 over 1.1", Framing::EndlessBody),
     ];
-    for (behaviour, generic, anthropic) in rows {
-        for (provider, expected) in [("generic", generic), ("anthropic", anthropic)] {
+    for (behaviour, generic, framing) in rows {
+        for (provider, expected) in [("generic", generic), ("anthropic", "http too_large")] {
             let server = server(&behaviour, HTTP1);
             let trip = Way { provider, ..Way::named(server.address()) }.walk();
             assert_eq!(finding(&trip), expected, "{behaviour:?} of {provider}");
+            if trip.failure().is_some() {
+                assert_eq!(refused(&trip).framing, Some(framing), "{behaviour:?} of {provider}");
+            }
             let what = format!("{behaviour:?} of {provider}");
             was_left(&what, &server.wait_closed(1)[0], &trip);
             if trip.legs[0].response.is_some() {
@@ -69,8 +72,8 @@ fn endless(begin: &'static [u8], rest: Vec<u8>) -> Server {
 
 /// A frame of HTTP/2 (RFC 9113 4.1).
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).expect("a short frame");
-    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    let [high, low] = u16::try_from(payload.len()).expect("a short frame").to_be_bytes();
+    [&[0, high, low, kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
 /// Empty SETTINGS, and where the answer has begun `:status: 200` (RFC 7541, static table, 8).
@@ -78,28 +81,49 @@ const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 const ANSWERED: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88];
 /// HEADERS that are not the last of their block.
 const BEGUN: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0x88];
-
 #[test]
 fn frames_without_end_are_left_at_their_limit() {
+    use Framing::{EndlessInterim, Frame, FrameFlood, Header, HeaderFlood};
     // A literal field without indexing, with a name and a value of one byte (RFC 7541 6.2.2).
     let field = [0, 1, b'x', 1, b'y'].repeat(40);
+    let interim = frame(1, 4, 1, &[8, 3, b'1', b'0', b'3']);
+    let many = [&[0x88][..], &field.repeat(75)].concat();
+    let long = [&[0, 1, b'x', 100][..], &[b'y'; 100]].concat();
+    let long = [&[0x88][..], &long.repeat(140)].concat();
+    // A field of 120 bytes that goes into the dynamic table (RFC 7541 6.2.1), to be named by a byte from then on: a list of 60 KiB
+    // in a block of 520 bytes, which nobody can tell from one that is unsound.
+    let bomb = [&b"\x88\x40\x01x\x75"[..], &[b'y'; 0x75], &[0xbe; 400]].concat();
     let rows = [
-        ("pings", SETTINGS, frame(6, 0, 0, &[0; 8]), "http too_large"),
-        ("answers to pings", SETTINGS, frame(6, 1, 0, &[0; 8]), "http too_large"),
-        ("settings", SETTINGS, frame(4, 0, 0, &[]), "http too_large"),
-        ("frames of no known type", SETTINGS, frame(0xbb, 0, 0, &[0; 200]), "http too_large"),
-        ("window updates", SETTINGS, frame(8, 0, 0, &[0, 0, 0, 1]), "http too_large"),
-        ("fields", BEGUN, frame(9, 0, 1, &field), "http h2"),
-        ("empty continuations", BEGUN, frame(9, 0, 1, &[]), "http h2"),
-        ("empty data", ANSWERED, frame(0, 0, 1, &[]), "http h2"),
-        ("data beyond the window", ANSWERED, frame(0, 0, 1, &[b'x'; 200]), "http h2"),
+        ("pings", SETTINGS, frame(6, 0, 0, &[0; 8]), "too_large", FrameFlood, None),
+        ("answers to pings", SETTINGS, frame(6, 1, 0, &[0; 8]), "too_large", FrameFlood, None),
+        ("settings", SETTINGS, frame(4, 0, 0, &[]), "too_large", FrameFlood, None),
+        ("unknown", SETTINGS, frame(0xbb, 0, 0, &[0; 200]), "too_large", FrameFlood, None),
+        ("window updates", SETTINGS, frame(8, 0, 0, &[0, 0, 0, 1]), "too_large", FrameFlood, None),
+        ("interim answers", SETTINGS, interim, "too_large", EndlessInterim, None),
+        ("fields", BEGUN, frame(9, 0, 1, &field), "h2", HeaderFlood, Some((true, 11))),
+        ("empty continuations", BEGUN, frame(9, 0, 1, &[]), "h2", HeaderFlood, Some((true, 11))),
+        ("a list of 18 KiB", SETTINGS, frame(1, 4, 1, &long), "h2", HeaderFlood, Some((false, 1))),
+        ("a list of 99 KiB", SETTINGS, frame(1, 4, 1, &many), "h2", HeaderFlood, Some((true, 11))),
+        ("a bomb", SETTINGS, frame(1, 4, 1, &bomb), "h2", Header, Some((false, 1))),
+        ("empty data", ANSWERED, frame(0, 0, 1, &[]), "h2", FrameFlood, Some((true, 11))),
+        ("padding", ANSWERED, frame(0, 8, 1, &[199; 200]), "h2", FrameFlood, Some((true, 11))),
+        ("beyond the window", ANSWERED, frame(0, 0, 1, &[b'x'; 200]), "h2", Frame, Some((true, 3))),
     ];
-    for (what, begin, rest, expected) in rows {
+    let mut wrong = Vec::new();
+    for (what, begin, rest, kind, framing, own) in rows {
         let server = endless(begin, rest.repeat(20));
         let trip = Way { provider: "anthropic", ..Way::named(server.address()) }.walk();
-        assert_eq!(finding(&trip), expected, "{what}: {:?}", trip.failure());
+        let found = (finding(&trip), refused(&trip).framing, refused(&trip).h2);
+        let own = own.map(|(goaway, code)| H2End { goaway, code, remote: false });
+        if found != (format!("http {kind}"), Some(framing), own) {
+            wrong.push(format!("{what}: {found:?}: {:?}", trip.failure()));
+        }
         was_left(what, &server.wait_closed(1)[0], &trip);
+        // 160 KiB and what one read brings: the most that the kernel holds in one piece is TLS's 16 KiB.
+        let received = refused(&trip).received;
+        assert!(received <= 192 * 1024, "{what}: {received}");
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -150,6 +174,42 @@ fn a_body_without_end_is_cut_over_http_2_too() {
         let response = response(&trip);
         assert_eq!((response.body.len(), response.whole), (64 * 1024, false));
         assert!(response.length <= 2 * 1024 * 1024, "{}", response.length);
+    }
+}
+
+#[test]
+fn a_peer_that_holds_on_is_left_at_the_deadline() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n".to_owned();
+    let drops = std::iter::repeat_n("x".to_owned(), 100_000);
+    let drip = Behaviour::Pieces([head].into_iter().chain(drops).collect(), BRIEF / 40);
+    let rows = [
+        (drip, Some(Framing::Dripping)),
+        (Behaviour::BodyStall, Some(Framing::Stalled)),
+        (Behaviour::HalfHeadThenStall, Some(Framing::Stalled)),
+        (Behaviour::NoAnswer, None),
+    ];
+    for (behaviour, framing) in rows {
+        let server = server(&behaviour, HTTP1);
+        let trip = Way::named(server.address()).within(BRIEF).walk();
+        assert_eq!(refused(&trip).framing, framing, "{behaviour:.100?}");
+        assert!(trip.seconds >= BRIEF.as_secs_f64(), "{behaviour:.100?}: {}", trip.seconds);
+        was_left("held", &server.wait_closed(1)[0], &trip);
+    }
+}
+
+#[test]
+fn a_peer_that_closes_one_way_only_is_left_at_once() {
+    let rows = [
+        (Behaviour::CloseWithoutByte, "http closed"),
+        (Behaviour::HalfHeadThenClose, "http truncated"),
+        (Behaviour::BodyTruncated, "http truncated"),
+    ];
+    for (behaviour, expected) in rows {
+        // It reads on until this end closes.
+        let server = server(&behaviour, HTTP1);
+        let trip = Way::named(server.address()).walk();
+        assert_eq!(finding(&trip), expected, "{behaviour:?}");
+        was_left("half closed", &server.wait_closed(1)[0], &trip);
     }
 }
 

@@ -116,11 +116,14 @@ fn brief(behaviour: &Behaviour) -> Trip {
 #[test]
 fn a_peer_that_stopped_is_told_from_one_that_drips() {
     use Framing::{Dripping, Stalled};
-    let rest = "x".repeat(999);
     let every = |milliseconds| Duration::from_millis(milliseconds);
-    let drip = |first: &str, pause| Behaviour::RawDrip(first.to_owned(), rest.clone(), pause);
+    let drops = |first: &str, count, pause| {
+        let drops = std::iter::repeat_n("x".to_owned(), count);
+        Behaviour::Pieces([first.to_owned()].into_iter().chain(drops).collect(), pause)
+    };
+    let drip = |first: &str, pause| drops(first, 999, pause);
     // Eight bytes quickly, then nothing.
-    let stops = |first: &str| Behaviour::RawDrip(first.to_owned(), "x".repeat(8), every(5));
+    let stops = |first: &str| drops(first, 8, every(5));
     let rows = [
         (drip(HEAD, every(50)), Dripping, true),
         (drip(HEAD, every(10)), Dripping, true),
@@ -130,7 +133,7 @@ fn a_peer_that_stopped_is_told_from_one_that_drips() {
         (Behaviour::BodyStall, Stalled, true),
         (Behaviour::HeadThenStall, Stalled, true),
         (Behaviour::HalfHeadThenStall, Stalled, false),
-        (drip(HEAD, AMPLE), Stalled, true),
+        (Behaviour::Drip(AMPLE), Stalled, true),
     ];
     std::thread::scope(|scope| {
         for (behaviour, framing, head) in rows {

@@ -18,8 +18,8 @@ enum Then {
     End(Ending),
     /// Again and again, until the peer ends it.
     Repeat(Vec<u8>),
-    /// A byte each time that long has passed, then silence.
-    Drip(Vec<u8>, Duration),
+    /// A piece each time that long has passed, then silence.
+    Drip(Vec<String>, Duration),
 }
 
 /// The script of a behaviour, or `None` where it is none of these.
@@ -33,7 +33,10 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
         Behaviour::HalfHeadThenClose => (HALF_HEAD.to_owned(), close),
         Behaviour::HeadThenStall => (head("Content-Length: 26"), silent),
         Behaviour::BodyStall => (head("Content-Length: 26") + &BODY[..13], silent),
-        Behaviour::Drip(pause) => (head("Content-Length: 26"), Then::Drip(BODY.into(), *pause)),
+        Behaviour::Drip(pause) => {
+            let drops = BODY.chars().map(String::from).collect();
+            (head("Content-Length: 26"), Then::Drip(drops, *pause))
+        }
         Behaviour::BodyTruncated => (head("Content-Length: 26") + &BODY[..13], close),
         Behaviour::ChunkCut => (head("Transfer-Encoding: chunked") + "1a\r\n" + &BODY[..13], close),
         Behaviour::BadStatusLine => {
@@ -55,9 +58,7 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
             (head("Content-Length: 10000000000000"), Then::Repeat(vec![b' '; 1024]))
         }
         Behaviour::Raw(bytes, ending) => (bytes.clone(), Then::End(*ending)),
-        Behaviour::RawDrip(bytes, rest, pause) => {
-            (bytes.clone(), Then::Drip(rest.clone().into(), *pause))
-        }
+        Behaviour::Pieces(pieces, pause) => (String::new(), Then::Drip(pieces.clone(), *pause)),
         Behaviour::Answer { .. }
         | Behaviour::AnthropicUnauthorized
         | Behaviour::AnthropicByKey { .. }
@@ -95,7 +96,7 @@ pub(super) async fn play<S>(
     match script.then {
         Then::End(ending) => wire::end(stream, record, ending).await,
         Then::Repeat(bytes) => wire::repeat(stream, &bytes).await,
-        Then::Drip(bytes, pause) => drip(stream, &bytes, pause).await,
+        Then::Drip(pieces, pause) => drip(stream, &pieces, pause).await,
     }
 }
 
@@ -115,12 +116,15 @@ fn filler_chunk() -> Vec<u8> {
     format!("400\r\n{}\r\n", "x".repeat(1024)).into()
 }
 
-async fn drip<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8], pause: Duration) {
+async fn drip<S>(stream: &mut S, pieces: &[String], pause: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut reader, mut writer) = tokio::io::split(stream);
     let drops = async {
-        for byte in bytes {
+        for piece in pieces {
             tokio::time::sleep(pause).await;
-            if writer.write_all(&[*byte]).await.is_err() || writer.flush().await.is_err() {
+            if writer.write_all(piece.as_bytes()).await.is_err() || writer.flush().await.is_err() {
                 return;
             }
         }
