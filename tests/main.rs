@@ -31,6 +31,8 @@ mod journal;
 mod docs;
 // Faults that need a network of namespaces.
 mod netns;
+// Walks by TTL, paths with small packets, dead neighbours.
+mod hops;
 
 // Servers and programs that the tests start.
 mod support;

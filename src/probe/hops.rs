@@ -9,7 +9,11 @@
 //! end is, by halving; (2) hellos, two side by side, cut the way in three each time, until the smallest
 //! TTL is known that gives the same as without a limit; (3) SYNs with that TTL and one less name the
 //! routers there. Each hello has a connection of its own, made without a limit. With `FAR` = 32 that is
-//! 1 + 5 connections, 7 hellos, one more where the far end itself was not tried, and 2 SYNs: 16 at most.
+//! 1 + 5 connections, 6 hellos, one more where the far end itself was not tried, and 2 SYNs: 15 at most.
+//!
+//! A hello with a post-quantum key share has two segments. Where somebody drops the first and lets the
+//! second pass, the second dies of age farther on, and that is what is seen: such a one is looked for
+//! with `Hello::classic`.
 //!
 //! No request is made here and no key is sent. What the hops mean is said in `observation/hop.rs`.
 
@@ -283,9 +287,13 @@ async fn said(stream: &TcpStream, gauge: &Gauge, bytes: &[u8]) -> Came {
     // An ICMP error makes the socket neither readable nor closed.
     let interest = Interest::READABLE | Interest::ERROR;
     loop {
-        if timeout_at(until, stream.ready(interest)).await.is_err() {
-            return Came::Nothing;
-        }
+        let ready = match timeout_at(until, stream.ready(interest)).await {
+            Ok(Ok(ready)) => ready,
+            Ok(Err(error)) => return of_error(&error, gauge),
+            Err(_) => return Came::Nothing,
+        };
+        // One at a time: for two together `try_io` does not even try.
+        let interest = if ready.is_error() { Interest::ERROR } else { Interest::READABLE };
         let mut buffer = [MaybeUninit::uninit(); 64];
         match stream.try_io(interest, || SockRef::from(stream).recv(&mut buffer)) {
             Ok(0) => return Came::Closed,

@@ -1,5 +1,5 @@
-//! Three hosts in network namespaces: a client, a router with a firewall, and the internet behind it.
-//! They are made for one test and gone after it; no packet leaves them.
+//! Hosts in network namespaces: a client, the internet, and between them one router with a firewall (`Hosts`) or
+//! three in a row (`Chain`). They are made for one test and gone after it; no packet leaves them.
 #![expect(unsafe_code, reason = "setns(2) has no safe wrapper")]
 
 use std::fs::File;
@@ -36,17 +36,46 @@ fn must(command: &str) {
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The first namespace of a set, which says whether this user may make any: a run in CI does not accept that not.
+fn begin() -> Option<String> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("eg{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let probe = run(&format!("ip netns add {name}c"));
+    if !probe.status.success() {
+        let why = String::from_utf8_lossy(&probe.stderr);
+        not_run(&format!("network namespaces need root: {why}"));
+        return None;
+    }
+    Some(name)
+}
+
+/// Does something with a thread of its own in a namespace; threads that it starts stay there.
+fn inside<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let file = File::open(format!("/run/netns/{namespace}")).expect("it exists");
+    let thread = std::thread::spawn(move || {
+        // SAFETY: the descriptor is a namespace's and open; only this thread moves.
+        let moved = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
+        assert_eq!(moved, 0, "setns");
+        work()
+    });
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// This thread gives up every privilege; the others of the process keep theirs, because the system
+/// call, unlike the function of libc, is about one thread.
+pub(crate) fn drop_privileges() {
+    const NOBODY: libc::c_long = 65534;
+    // SAFETY: the call takes three numbers and touches no memory.
+    let dropped = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
+    assert_eq!(dropped, 0, "setresuid");
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("it is readable");
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+}
+
 impl Hosts {
-    /// Makes them; none where this user may not, which a run in CI does not accept.
+    /// Makes them; none where this user may not.
     pub(crate) fn new() -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("eg{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let probe = run(&format!("ip netns add {name}c"));
-        if !probe.status.success() {
-            let why = String::from_utf8_lossy(&probe.stderr);
-            not_run(&format!("network namespaces need root: {why}"));
-            return None;
-        }
+        let name = begin()?;
         let hosts = Self { name };
         let [c, r, i] = ["c", "r", "i"].map(|host| format!("{}{host}", hosts.name));
         must(&format!("ip netns add {r}; ip netns add {i}"));
@@ -110,14 +139,7 @@ impl Hosts {
         host: Host,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let file = File::open(format!("/run/netns/{}", self.namespace(host))).expect("it exists");
-        let thread = std::thread::spawn(move || {
-            // SAFETY: the descriptor is a namespace's and open; only this thread moves.
-            let moved = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
-            assert_eq!(moved, 0, "setns");
-            work()
-        });
-        thread.join().expect("it did not panic")
+        inside(&self.namespace(host), work)
     }
 
     /// The binary on the client, ready for arguments.
@@ -134,6 +156,123 @@ impl Drop for Hosts {
     fn drop(&mut self) {
         for host in [Host::Client, Host::Router, Host::Internet] {
             run(&format!("ip netns del {}", self.namespace(host)));
+        }
+    }
+}
+
+/// A client (0), three routers (1 to 3) and the internet (4) in a row. On the link in front of node n, node n-1 has
+/// 10.1.n.1 and fd00:n::1 on `out0`, and node n has 10.1.n.2 and fd00:n::2 on `in0`: with the latter it signs
+/// what it tells the client.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    name: String,
+}
+
+/// The nodes of a chain that have no number.
+pub(crate) const CLIENT: u8 = 0;
+pub(crate) const INTERNET: u8 = 4;
+
+impl Chain {
+    /// Makes it; none where this user may not.
+    pub(crate) fn new() -> Option<Self> {
+        let name = begin()?;
+        let chain = Self { name };
+        for node in 1..=INTERNET {
+            must(&format!("ip netns add {}", chain.namespace(node)));
+        }
+        for node in 0..=INTERNET {
+            chain.on(node, "ip link set lo up");
+            // See `Hosts`. A router that is asked often still answers: the limits of ICMP are another test's.
+            chain.on(
+                node,
+                "sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0 \
+                 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0",
+            );
+        }
+        for node in 1..=INTERNET {
+            chain.link(node);
+        }
+        (1..=INTERNET).for_each(|node| chain.wait_for_link(node));
+        for node in 1..INTERNET {
+            chain.on(node, "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+            chain.on(node, "nft add table inet f");
+            for hook in ["forward", "output"] {
+                let about = format!("{{ type filter hook {hook} priority 0; }}");
+                chain.on(node, &format!("nft 'add chain inet f {hook} {about}'"));
+            }
+        }
+        for address in [API[0], UNRELATED] {
+            chain.on(INTERNET, &format!("ip addr add {address}/32 dev lo"));
+        }
+        chain.on(INTERNET, &format!("ip addr add {}/128 dev lo nodad", API[1]));
+        Some(chain)
+    }
+
+    /// The link in front of a node, the way out over it, and the way back.
+    fn link(&self, node: u8) {
+        let [near, far] = [node - 1, node].map(|node| self.namespace(node));
+        must(&format!(
+            "ip link add out0 netns {near} type veth peer name in0 netns {far}
+             ip -n {near} addr add 10.1.{node}.1/24 dev out0
+             ip -n {near} addr add fd00:{node}::1/64 dev out0 nodad
+             ip -n {far} addr add 10.1.{node}.2/24 dev in0
+             ip -n {far} addr add fd00:{node}::2/64 dev in0 nodad
+             ip -n {near} link set out0 up; ip -n {far} link set in0 up
+             ip -n {near} route add default via 10.1.{node}.2
+             ip -n {near} -6 route add default via fd00:{node}::2
+             ip -n {far} route add 10.1.0.0/16 via 10.1.{node}.1
+             ip -n {far} -6 route add fd00::/16 via fd00:{node}::1"
+        ));
+    }
+
+    /// The kernel notices up to a second later that a link has a carrier, and IPv6 is not there before it has its route for
+    /// link-local addresses (`linkwatch_event`, `addrconf_notify`): neighbours would not be found at once.
+    fn wait_for_link(&self, node: u8) {
+        let [near, far] = [node - 1, node].map(|node| self.namespace(node));
+        for end in
+            [format!("{near} -6 route show dev out0"), format!("{far} -6 route show dev in0")]
+        {
+            must(&format!("timeout 30 sh -c 'until ip -n {end} | grep -q fe80; do :; done'"));
+        }
+    }
+
+    fn namespace(&self, node: u8) -> String {
+        let letter = if node == CLIENT { "c".to_owned() } else { node.to_string() };
+        format!("{}{letter}", self.name)
+    }
+
+    /// Runs a command line on a node.
+    #[track_caller]
+    pub(crate) fn on(&self, node: u8, command: &str) {
+        must(&format!("ip netns exec {} {command}", self.namespace(node)));
+    }
+
+    /// A rule of a router's firewall, about what it passes on.
+    #[track_caller]
+    pub(crate) fn firewall(&self, router: u8, rule: &str) {
+        self.on(router, &format!("nft 'add rule inet f forward {rule}'"));
+    }
+
+    /// Takes a router's rules away.
+    #[track_caller]
+    pub(crate) fn open(&self, router: u8) {
+        self.on(router, "nft flush table inet f");
+    }
+
+    /// See `Hosts::there`.
+    pub(crate) fn there<T: Send + 'static>(
+        &self,
+        node: u8,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        inside(&self.namespace(node), work)
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        for node in 0..=INTERNET {
+            run(&format!("ip netns del {}", self.namespace(node)));
         }
     }
 }
