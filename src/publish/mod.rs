@@ -1,6 +1,7 @@
 //! Views of a snapshot: metrics, JSON, text, nagios. Pure renders, and one server that serves them.
 
 pub mod api;
+mod beside;
 pub mod metrics;
 pub mod nagios;
 mod observed;

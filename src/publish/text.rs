@@ -3,7 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::{api, shown};
+use super::{api, beside, shown};
 use crate::cause::{Layer, Status};
 use crate::diagnosis::{ControlResult, EvidenceLine, Finding};
 use crate::observation::{Answer, Connected, Failure, Leg, Socket, Source, Trip};
@@ -110,6 +110,11 @@ fn tree(out: &mut String, trip: &Trip, evidence: &[EvidenceLine], at: Option<Lay
             line.facts
         );
         out.push_str(&format!("{}\n", cut(text.trim_end())));
+        if line.layer == Layer::Dns {
+            for beside in beside::lines(&trip.lookup) {
+                out.push_str(&format!("{}\n", cut(&format!("│          {beside}"))));
+            }
+        }
     }
     if let Some(layer) = at.filter(|_| !evidence.is_empty()) {
         out.push_str(&format!("  controls for {layer}:\n"));

@@ -1,12 +1,14 @@
-//! What a healthy check costs: the CPU of the daemon a check, as a ratio against a bare rustls client
-//! that makes the same handshake and request at the same pace, both measured in one run; and the
-//! daemon's own figures.
+//! What a healthy trip and a healthy check cost, as ratios against a bare rustls client that makes the
+//! same handshake and request, measured in one run; and the daemon's own figures.
 //!
-//! The origin is a process of its own, so that its work is nobody's. A ratio fails only beyond twice
-//! its bound; memory, start and size are printed beside their bounds and fail beyond twice of them.
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+//! A trip and the bare loop take turns, each timed by itself, and their medians are compared. A check
+//! is compared by its CPU, at the daemon's own pace. The origin is a process of its own, so that its
+//! work is nobody's. A ratio fails only beyond twice its bound; memory, start and size are printed
+//! beside their bounds and fail beyond twice of them.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
@@ -14,6 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use egressd::plan::{self, Given, ProxyVariables};
+use egressd::probe::Network;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -27,6 +31,9 @@ const BARE: usize = 1000;
 /// A hundred targets once a second.
 const PACE: Duration = Duration::from_millis(10);
 const RATIO: f64 = 1.5;
+/// Turns of a trip and of the bare loop.
+const TURNS: usize = 400;
+const TRIP: f64 = 1.3;
 const MEMORY: f64 = 24.0;
 const READY: f64 = 100.0;
 const SIZE: f64 = 16.0;
@@ -124,8 +131,8 @@ fn cpu(pid: u32) -> f64 {
     ticks / 100.0
 }
 
-/// CPU seconds of one bare handshake and request.
-fn bare(origin: &Origin) -> f64 {
+/// A bare handshake and request, ready to be made.
+fn bare_client(origin: &Origin) -> impl Fn() + use<> {
     use rustls::pki_types::pem::PemObject as _;
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1];
@@ -139,19 +146,22 @@ fn bare(origin: &Origin) -> f64 {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     let config = Arc::new(config);
-    let name = ServerName::try_from("127.0.0.1").unwrap();
-    let once = || {
-        let stream = TcpStream::connect(origin.address).unwrap();
+    let (name, address) = (ServerName::try_from("127.0.0.1").unwrap(), origin.address);
+    move || {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         let connection = ClientConnection::new(Arc::clone(&config), name.clone()).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         stream.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
         let mut answer = [0_u8; 4096];
         assert!(stream.read(&mut answer).unwrap() > 0);
-    };
+    }
+}
+
+/// CPU seconds of one bare handshake and request, at the daemon's pace: back to back, caches and branch
+/// predictors would be warm as they never are when a hundred handshakes are spread over a second.
+fn bare_cpu(once: impl Fn()) -> f64 {
     (0..20).for_each(|_| once());
-    // At the daemon's pace: back to back, caches and branch predictors would be warm as they never are
-    // when a hundred handshakes are spread over a second.
     let (before, begun) = (cpu(std::process::id()), Instant::now());
     for place in 0..BARE {
         wait_until(begun + PACE * u32::try_from(place).unwrap());
@@ -160,6 +170,39 @@ fn bare(origin: &Origin) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a thousand")]
     let count = BARE as f64;
     (cpu(std::process::id()) - before) / count
+}
+
+/// Seconds of a trip and of the bare loop, each the median of its turns.
+fn turns(origin: &Origin, once: impl Fn()) -> (f64, f64) {
+    let text = format!(
+        "[trust]\nsystem = false\npublic_roots = \"ca.pem\"\n\
+         [[target]]\nname = \"t\"\nurl = \"https://{}/\"\n",
+        origin.address
+    );
+    let (config, _) = egressd::config::parse(&text);
+    let given = Given {
+        variables: BTreeMap::new(),
+        proxies: ProxyVariables::default(),
+        files: BTreeMap::from([("ca.pem".into(), Ok(origin.pem.clone().into_bytes()))]),
+        system_roots: Ok(Vec::new()),
+    };
+    let plan = plan::build(&config, &given).0.unwrap();
+    let target = &plan.targets[0];
+    let trip = Arc::new(plan.trip(target, &target.routes[0].route, None));
+    let network = Arc::new(Network::new(&plan).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let walk = || assert!(runtime.block_on(network.walk(&trip)).arrived());
+    let timed = |work: &dyn Fn()| {
+        let begun = Instant::now();
+        work();
+        begun.elapsed().as_secs_f64()
+    };
+    (0..20).for_each(|_| (once(), walk()).0);
+    let (mut trips, mut bare): (Vec<f64>, Vec<f64>) =
+        (0..TURNS).map(|_| (timed(&walk), timed(&once))).unzip();
+    trips.sort_by(f64::total_cmp);
+    bare.sort_by(f64::total_cmp);
+    (trips[TURNS / 2], bare[TURNS / 2])
 }
 
 fn wait_until(at: Instant) {
@@ -237,7 +280,9 @@ fn scrape(port: u16, name: &str) -> f64 {
 
 fn measure() {
     let origin = origin();
-    let bare = bare(&origin);
+    let once = bare_client(&origin);
+    let (trip, alone) = turns(&origin, &once);
+    let bare = bare_cpu(once);
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&origin, folder.path());
     let (pid, port) = (daemon.child.id(), daemon.port);
@@ -271,6 +316,8 @@ fn measure() {
         "{checks} checks of {TARGETS} targets once a second; a bare loop takes {:.3} ms of CPU",
         bare * 1e3
     );
+    println!("a trip takes {:.3} ms, a bare loop {:.3} ms", trip * 1e3, alone * 1e3);
+    figure("time of a trip, against the bare loop", trip / alone, TRIP, "x");
     figure("CPU a check, against the bare loop", ratio, RATIO, "x");
     figure("peak memory of the daemon", peak, MEMORY, "MiB");
     figure("start to ready", daemon.ready, READY, "ms");
