@@ -2,6 +2,8 @@
 //!
 //! The library walks in the client's namespace. Where a test counts, the far end's own journal is asked too.
 
+mod links;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,7 +43,11 @@ impl World {
     fn new() -> Option<Self> {
         let chain = Chain::new()?;
         let authority = Authority::with_intermediate("Hops Public");
-        let leaf = Arc::new(authority.leaf(&[NAME]));
+        // As many names as a provider's edge has: the server's flight takes several packets.
+        let names: Vec<String> =
+            (0..60).map(|n| format!("edge-{n}.some-other-name.test")).collect();
+        let names: Vec<&str> = [NAME].into_iter().chain(names.iter().map(String::as_str)).collect();
+        let leaf = Arc::new(authority.leaf(&names));
         let servers = chain.there(INTERNET, move || {
             let start = |api: &&str| {
                 let options = Options { bind: (address(api), 443).into(), ..Options::default() };

@@ -83,7 +83,8 @@ pub(super) fn counters(fd: RawFd) -> Option<Socket> {
         bytes_acked: u64_at(120).saturating_sub(1),
         bytes_received: u64_at(128),
         segs_in: u32_at(140),
-        min_rtt_us: u32_at(148),
+        // All bits are set until there is one (`tcp_init_sock`).
+        min_rtt_us: Some(u32_at(148)).filter(|rtt| *rtt != u32::MAX).unwrap_or_default(),
         data_segs_in: u32_at(152),
         rcv_ooopack: u32_at(224),
     })
