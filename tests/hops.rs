@@ -248,6 +248,17 @@ fn a_router_that_cuts_a_hello_is_found_though_the_connection_passes() {
 }
 
 #[test]
+fn an_icmp_error_about_a_hello_names_nobody() {
+    let Some(world) = World::new() else { return };
+    world.chain.firewall(2, &format!("{HELLO} reject with icmp type admin-prohibited"));
+    let hops = world.hops(API[0], Sent::Hello);
+    // On a connection the kernel tells that there was one, not of which type or from whom.
+    let [(ttl, Came::Expired(None))] = of(&hops, Sent::Hello)[..] else { panic!("{hops:?}") };
+    assert!(ttl > 4 && distance(&hops) == Some(FAR), "{hops:?}");
+    assert_eq!(stopper(&hops, Sent::Hello, None), Stopper::CannotTell, "{hops:?}");
+}
+
+#[test]
 fn a_hello_that_the_far_end_resets_is_the_far_ends() {
     let Some(world) = World::new() else { return };
     let ending = crate::support::wire::Ending::Reset;
