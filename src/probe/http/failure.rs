@@ -194,7 +194,6 @@ impl End<'_> {
             .find(|error| error.is_go_away() || error.is_reset());
         let detail = coded.unwrap_or(error).to_string();
         let named = match coded {
-            _ if self.counts.is_over() => (HttpKind::TooLarge, Some(self.flood()), self.goodbye()),
             // Not a byte of it was HTTP/2: what h2 says of its frames would mislead.
             _ if self.counts.first().starts_with(b"HTTP/1") => {
                 (HttpKind::Malformed, Some(Framing::Frame), None)
@@ -203,6 +202,9 @@ impl End<'_> {
                 let end = end_of(coded);
                 let ours = end.is_some_and(|end| !end.remote);
                 (HttpKind::H2, ours.then(|| self.fault(coded)), end)
+            }
+            None if self.counts.is_over() => {
+                (HttpKind::TooLarge, Some(self.flood()), self.goodbye())
             }
             None => self.gone(error),
         };
