@@ -3,6 +3,7 @@
 mod allocations;
 mod endless;
 mod framing;
+mod nginx;
 mod times;
 mod version2;
 

@@ -12,6 +12,8 @@ pub(crate) mod dns;
 pub(crate) mod ground;
 /// Answers, and what stands in for one, on any stream; and a server without TLS.
 pub(crate) mod http;
+/// A real server.
+pub(crate) mod nginx;
 /// Authorities and leaves, made at run time, sound or with one flaw.
 pub(crate) mod pki;
 /// Three hosts in network namespaces.
