@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use egressd::observation::{Framing, Trip};
 
-use super::super::{AMPLE, BRIEF, Way};
+use super::super::{AMPLE, Way};
 use super::{Behaviour, HTTP1, finding, refused, server, walk};
 use crate::support::wire::Ending;
 
@@ -107,10 +107,12 @@ fn an_answer_that_ends_early_says_how() {
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
 
-/// One walk that its deadline ends.
-fn brief(behaviour: &Behaviour) -> Trip {
+/// For a trip whose last part only its deadline ends, and whose begin is not to be hurried by a busy host.
+pub(super) const HELD: Duration = Duration::from_secs(3);
+
+fn held(behaviour: &Behaviour) -> Trip {
     let server = server(behaviour, HTTP1);
-    Way::named(server.address()).within(BRIEF).walk()
+    Way::named(server.address()).within(HELD).walk()
 }
 
 #[test]
@@ -138,7 +140,7 @@ fn a_peer_that_stopped_is_told_from_one_that_drips() {
     std::thread::scope(|scope| {
         for (behaviour, framing, head) in rows {
             scope.spawn(move || {
-                let trip = brief(&behaviour);
+                let trip = held(&behaviour);
                 let expected = ("http stalled".to_owned(), Some(framing));
                 assert_eq!(framed(&trip), expected, "{behaviour:.200?}: {:?}", trip.failure());
                 let quiet = refused(&trip).quiet_ms;
@@ -147,7 +149,7 @@ fn a_peer_that_stopped_is_told_from_one_that_drips() {
             });
         }
     });
-    let trip = brief(&Behaviour::NoAnswer);
+    let trip = held(&Behaviour::NoAnswer);
     assert_eq!(framed(&trip), ("http timeout".to_owned(), None));
     assert!(refused(&trip).quiet_ms > 300, "since the request: {:?}", trip.failure());
 }
