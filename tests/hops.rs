@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use egressd::config;
 use egressd::observation::{
-    Came, Distance, Failure, Hop, Icmp, Place, Sent, Stopper, Trip, distance, refusal, stopper,
+    Came, Distance, Failure, Hop, Icmp, Place, Sent, Stopper, TlsKind, Trip, distance, refusal,
+    stopper,
 };
 use egressd::plan::{self, Given, ProxyVariables, TripPlan};
 use egressd::probe::Network;
@@ -256,6 +257,10 @@ fn an_icmp_error_about_a_hello_names_nobody() {
     let [(ttl, Came::Expired(None))] = of(&hops, Sent::Hello)[..] else { panic!("{hops:?}") };
     assert!(ttl > 4 && distance(&hops) == Some(FAR), "{hops:?}");
     assert_eq!(stopper(&hops, Sent::Hello, None), Stopper::CannotTell, "{hops:?}");
+    // The ordinary trip hears of it as well, and would wait in vain.
+    let trip = world.walk(API[0], |trip| trip.timeout = std::time::Duration::from_secs(1));
+    let Some(Failure::Tls(failure)) = &trip.legs[0].stop else { panic!("{trip:?}") };
+    assert_eq!((failure.kind, failure.errno), (TlsKind::Timeout, Some(libc::EHOSTUNREACH)));
 }
 
 #[test]

@@ -371,6 +371,10 @@ pub struct TlsFailure {
     /// An ICMP error after the connection was made.
     #[serde(default)]
     pub icmp: Option<Icmp>,
+    /// What the kernel made of an ICMP error that it gave nobody's name for: on a connection that is
+    /// all it keeps (`net/ipv4/tcp_ipv4.c`, `tcp_v4_err`).
+    #[serde(default)]
+    pub errno: Option<i32>,
     /// What the kernel counted.
     #[serde(default)]
     pub socket: Option<Socket>,
@@ -390,6 +394,7 @@ impl TlsFailure {
             first_bytes: String::new(),
             first: None,
             icmp: None,
+            errno: None,
             socket: None,
             detail: String::new(),
         }
@@ -419,6 +424,9 @@ pub struct HttpFailure {
     /// Since the last byte of it, or else since the request, in milliseconds.
     #[serde(default)]
     pub quiet_ms: u64,
+    /// What the kernel made of an ICMP error, as in a handshake.
+    #[serde(default)]
+    pub errno: Option<i32>,
     /// What the kernel counted.
     #[serde(default)]
     pub socket: Option<Socket>,

@@ -30,6 +30,11 @@ impl Gauge {
         self.0.as_ref().and_then(|socket| socket::counters(socket.as_raw_fd()))
     }
 
+    /// The error that waits to be told: readers are not woken for one that only the error queue has.
+    pub(super) fn errno(&self) -> Option<i32> {
+        self.0.as_ref().and_then(|socket| socket.take_error().ok()?)?.raw_os_error()
+    }
+
     /// An ICMP error that arrived since the connection was made.
     pub(super) fn icmp(&self) -> Option<Icmp> {
         self.0.as_ref().and_then(|socket| socket::icmp_error(socket.as_raw_fd()))

@@ -247,9 +247,10 @@ fn tls(leg: &Leg) -> Option<Line> {
                 bytes => format!("   began with {}", shown(bytes)),
             };
             let facts = format!(
-                "{} B sent, {} B received{}{first}{who}",
+                "{} B sent, {} B received{}{}{first}{who}",
                 failure.sent,
                 failure.received,
+                told(failure.errno),
                 alert.unwrap_or_default()
             );
             Some(line(failure.kind.label(), None, facts))
@@ -258,10 +259,16 @@ fn tls(leg: &Leg) -> Option<Line> {
     }
 }
 
+/// An ICMP error whose sender the kernel keeps to itself.
+fn told(errno: Option<i32>) -> String {
+    errno.map(|errno| format!("   ICMP from somebody, errno {errno}")).unwrap_or_default()
+}
+
 fn http(leg: &Leg) -> Option<Line> {
     if let Some(Failure::Http(failure)) = &leg.stop {
         let status = leg.response.as_ref().map(|response| format!("status {}, ", response.status));
-        let facts = format!("{}{} B received", status.unwrap_or_default(), failure.received);
+        let status = status.unwrap_or_default();
+        let facts = format!("{status}{} B received{}", failure.received, told(failure.errno));
         return Some(line(failure.kind.label(), None, facts));
     }
     let response = leg.response.as_ref()?;

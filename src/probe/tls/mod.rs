@@ -102,6 +102,7 @@ where
             sent,
             received,
             icmp: gauge.icmp(),
+            errno: gauge.errno(),
             socket: gauge.counters(),
             ..TlsFailure::new(TlsKind::Timeout)
         };
