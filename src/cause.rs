@@ -297,6 +297,9 @@ UplinkDown uplink_down tcp Network Broken {
 EdgeUnreachable edge_unreachable tcp Edge Broken {
     says "the provider's edge at {host} answers on no route, the control hosts do on each" or "the provider's edge, or one firewall in front of all routes"
     do "Wait and retry with back-off; watch the provider's status page." not NOTHING_HERE }
+MtuBlackhole mtu_blackhole tcp Network Broken {
+    says "full-sized packets to or from {address} vanish on the way, small ones pass" or "a link with a small MTU and filtered ICMP, or the far end"
+    do "Network team: let ICMP type 3 code 4 (IPv6: packet too big) pass, or clamp the MSS on the way to {address}." not "rely on ping: small packets pass, and prove nothing." }
 TcpAddressDead tcp_address_dead tcp Undetermined Degraded {
     says "one address of {host} does not answer: {address}" or "the way to one address, or that address itself"
     do "Network team: compare the route to {address} with the others; if it is the same, tell the provider." not "pin the addresses that work." }
@@ -385,6 +388,9 @@ TlsPlaintextReply tls_plaintext_reply tls Edge Broken {
 TlsCorrupted tls_corrupted tls Network Broken {
     says "something on the way changes the bytes of the handshake" or "a device on the way, or the server itself"
     do "Network team: find the device that changes TLS to {host}; another route is clean." not VERIFY }
+TlsHelloTooLarge tls_hello_too_large tls Firewall Degraded {
+    says "a firewall cannot take the two-segment ClientHello of today's clients to {host}" or "a device on the way, or the far end"
+    do "Firewall team: update the device that inspects TLS to {host}: it drops post-quantum ClientHellos; until then exempt {address}." not NOTHING_SENT }
 EdgeTlsFailed edge_tls_failed tls Edge Broken {
     says "the provider's edge fails the handshake for every name" or "the provider's edge, or a device before it"
     do "Wait and retry with back-off; watch the provider's status page." not NOTHING_HERE }
@@ -406,6 +412,9 @@ CertUnknownIssuer cert_unknown_issuer tls Edge Broken {
 TlsVersionUnsupported tls_version_unsupported tls Edge Broken {
     says "{host} and this check have no TLS version or cipher in common" or "the server, or a device in its place"
     do "Owner of {host}: enable TLS 1.2 or 1.3 with current ciphers." not "enable old TLS versions in clients." }
+TlsClientCertRejected tls_client_cert_rejected tls Credential Broken {
+    says "{host} refuses this client's certificate" or "the client certificate, or what {host} trusts"
+    do "Owner of the client certificate: compare its dates and issuer with what {host} accepts, and renew it." not VERIFY }
 TlsClientCertRequired tls_client_cert_required tls Credential Broken {
     says "{host} demands a client certificate and none is configured" or "the missing certificate, or a device in the server's place"
     do "Owner of the client: get a client certificate for {host}." not VERIFY }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::case::{Case, Found, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Class, Control, DnsKind, Failure, Source, TlsKind, Trip};
+use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::DnsResolverBlocked, resolver_blocked),
@@ -54,6 +54,13 @@ fn resolver_blocked(case: &Case<'_>) -> Held {
         Some(icmp) if icmp.is_port_unreachable() => Found::undetermined().yes(),
         Some(icmp) if icmp.is_prohibition() => Found::high().yes(),
         Some(_) => Found::medium().party(Party::Network).yes(),
+        None if failure.kind == DnsKind::Timeout && case.control_name()?.failed().is_some() => {
+            // The same server answers over TCP: it is there, and its datagrams are not let through.
+            match case.seen(Change::OtherTransport)? {
+                Seen::Passed(_) => Found::medium().by(Control::OtherTransport).yes(),
+                Seen::Failed(_) | Seen::Nothing => Ok(None),
+            }
+        }
         None => Ok(None),
     }
 }

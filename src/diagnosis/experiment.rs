@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Outcome};
-use crate::observation::{Control, NotRun, Trip};
+use super::{Evidence, Outcome, hops};
+use crate::observation::{Control, NotRun, Stopper, Trip};
 
 /// How a control came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +47,13 @@ pub(super) fn passed(control: Control, trip: &Trip) -> bool {
         // Any TLS record back counts, be it an alert or a certificate for somebody else: it shows
         // that the bytes passed.
         Control::OtherName => trip.legs.iter().any(crate::observation::Leg::heard_tls),
-        Control::ControlName => trip.lookup.failure().is_none(),
+        Control::ControlName | Control::OtherTransport => trip.lookup.failure().is_none(),
+        Control::TtlWalk => hops::walked(trip) == Some(Stopper::Nobody),
         Control::ControlHost
         | Control::OtherResolver
         | Control::OtherFamily
+        | Control::SmallHello
+        | Control::ClampedSegments
         | Control::Http1
         | Control::NoKey
         | Control::Repeat => trip.arrived(),
@@ -70,6 +73,14 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::OtherName, Failed) => "another name on the same address fails too",
         (Control::OtherResolver, Passed) => "what another resolver answers works",
         (Control::OtherResolver, Failed) => "what another resolver answers does not work either",
+        (Control::OtherTransport, Passed) => "the resolver answers over TCP",
+        (Control::OtherTransport, Failed) => "the resolver does not answer over TCP either",
+        (Control::SmallHello, Passed) => "a small ClientHello passes",
+        (Control::SmallHello, Failed) => "a small ClientHello fails too",
+        (Control::ClampedSegments, Passed) => "small segments pass",
+        (Control::ClampedSegments, Failed) => "small segments fail too",
+        (Control::TtlWalk, Passed) => "hop by hop the far end is reached",
+        (Control::TtlWalk, Failed) => "so far it comes, hop by hop",
         (Control::OtherFamily, Passed) => "the other address family works",
         (Control::OtherFamily, Failed) => "the other address family fails too",
         (Control::Http1, Passed) => "HTTP/1.1 works",
@@ -113,6 +124,9 @@ fn line(outcome: &Outcome) -> EvidenceLine {
 
 /// What a control's trip measured: own words and numbers, no text of a peer.
 fn detail(trip: &Trip) -> String {
+    if let Some(stopper) = hops::walked(trip) {
+        return hops::words(stopper);
+    }
     let answer = trip.legs.iter().find_map(|leg| leg.response.as_ref());
     let what = match (trip.failure(), answer) {
         (Some(failure), _) => format!("{} {}", failure.layer(), failure.kind()),

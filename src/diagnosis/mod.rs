@@ -12,6 +12,7 @@ mod credential;
 mod dns;
 mod experiment;
 mod facts;
+mod hops;
 mod http;
 mod local;
 mod proxy;

@@ -1,10 +1,13 @@
 //! No connection, on a direct route.
 
 use super::case::{Case, Found, Seen, rule};
+use super::hops::our_firewall;
 use super::proxy::{could_not_connect, could_not_resolve};
 use super::{Baseline, Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Change, Class, Control, Failure, LocalKind, ProxyKind, TcpKind, Trip};
+use crate::observation::{
+    Change, Class, Control, Failure, LocalKind, ProxyKind, Sent, TcpKind, Trip,
+};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::UplinkDown, uplink_down),
@@ -172,5 +175,9 @@ fn only_here(case: &Case<'_>) -> Held {
     if control.passed() && case.other_route_arrives() {
         return Found::high().party(Party::Firewall).by(Control::ControlHost).yes();
     }
-    Found::undetermined().yes()
+    let Some((leg, _)) = case.tcp() else { return Ok(None) };
+    match our_firewall(case, leg, Sent::Syn)? {
+        Some(found) => found.yes(),
+        None => Found::undetermined().yes(),
+    }
 }

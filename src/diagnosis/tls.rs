@@ -1,14 +1,18 @@
 //! No finished handshake: cut, refused, or shown a certificate that nobody here accepts.
 
 use super::case::{Case, Found, Seen, rule};
+use super::hops::our_firewall;
 use super::{Held, Rule};
-use crate::cause::{Cause, Party};
-use crate::observation::{Control, Failure, Leg, TlsFailure, TlsKind, Trip};
+use crate::cause::{Cause, Party, Status};
+use crate::observation::{Change, Control, Failure, Leg, Sent, TlsFailure, TlsKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
+    rule(Cause::TlsClientCertRejected, client_cert_rejected),
     rule(Cause::TlsClientCertRequired, client_cert_required),
+    rule(Cause::MtuBlackhole, mtu_blackhole),
     rule(Cause::TlsVersionUnsupported, version_unsupported),
     rule(Cause::SniFiltered, sni_filtered),
+    rule(Cause::TlsHelloTooLarge, hello_too_large),
     rule(Cause::EdgeTlsFailed, edge_tls_failed),
     rule(Cause::TlsPlaintextReply, plaintext_reply),
     rule(Cause::TlsCorrupted, corrupted),
@@ -20,6 +24,55 @@ pub(super) const RULES: &[Rule] = &[
     rule(Cause::CertSelfSigned, cert_self_signed),
     rule(Cause::CertUnknownIssuer, cert_unknown_issuer),
 ];
+
+/// Our client certificate was shown, and refused.
+fn client_cert_rejected(case: &Case<'_>) -> Held {
+    match case.tls() {
+        Some((leg, failure)) if failure.kind == TlsKind::ClientCertificate => {
+            let shown = leg.asked.as_ref().is_some_and(|asked| asked.sent);
+            if shown { Found::high().yes() } else { Ok(None) }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Full segments vanish and small ones pass: unacknowledged ones of ours, or a gap before what came of
+/// theirs. The same handshake with small segments is finished.
+fn mtu_blackhole(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = case.tls() else { return Ok(None) };
+    let Some(socket) = failure.socket.filter(|_| failure.kind == TlsKind::Timeout) else {
+        return Ok(None);
+    };
+    let ours = socket.unacked > 0 && failure.sent > u64::from(socket.snd_mss);
+    let theirs = socket.rcv_ooopack > 0;
+    if !(ours || theirs) || !case.seen(Change::ClampedSegments(leg.address))?.passed() {
+        return Ok(None);
+    }
+    Found::high().by(Control::ClampedSegments).yes()
+}
+
+/// The usual, post-quantum `ClientHello` is cut whatever name it has, and a small one passes: something
+/// cannot take a hello of two segments. Smaller segments alone do not help, or it was no silence.
+fn hello_too_large(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = cut(case).filter(|(leg, _)| leg.chain.is_none()) else {
+        return Ok(None);
+    };
+    let other_name = case.other_name(leg)?;
+    if other_name.passed() && !got_no_further(failure, other_name) {
+        return Ok(None);
+    }
+    if !case.seen(Change::SmallHello(leg.address))?.passed() {
+        return Ok(None);
+    }
+    let found = if case.other_route_arrives() && case.control_host()?.passed() {
+        Found::high().party(Party::Firewall).by_other_route()
+    } else {
+        // The far end may be what cannot take it.
+        Found::medium().party(Party::Undetermined).by(Control::SmallHello)
+    };
+    // Today's clients send the same hello, and do not try a smaller one.
+    found.status(Status::Broken).yes()
+}
 
 /// The server demands a client certificate.
 fn client_cert_required(case: &Case<'_>) -> Held {
@@ -83,7 +136,10 @@ fn sni_filtered(case: &Case<'_>) -> Held {
     if case.other_route_arrives() && case.control_host()?.passed() {
         return Found::high().by(Control::OtherName).yes();
     }
-    Found::undetermined().by(Control::OtherName).yes()
+    match our_firewall(case, leg, Sent::Hello)? {
+        Some(found) => found.yes(),
+        None => Found::undetermined().by(Control::OtherName).yes(),
+    }
 }
 
 /// The address fails the handshake for every name, on every route, and unrelated hosts work.

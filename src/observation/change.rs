@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Sent;
+
 /// The name of a control: `evidence[].control`, and what `experiments.allow` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,8 +19,16 @@ pub enum Control {
     OtherName,
     /// An independent resolver.
     OtherResolver,
+    /// The same resolvers over TCP.
+    OtherTransport,
     /// The other address family.
     OtherFamily,
+    /// The handshake without the post-quantum key share.
+    SmallHello,
+    /// The trip with small segments, both ways.
+    ClampedSegments,
+    /// Packets that die on the way, hop by hop.
+    TtlWalk,
     /// HTTP/1.1 instead of HTTP/2.
     Http1,
     /// The request without its key.
@@ -31,12 +41,16 @@ impl Control {
     /// All of them, the cheapest first.
     pub const ALL: &[Self] = &[
         Self::ControlName,
+        Self::OtherTransport,
         Self::OtherResolver,
         Self::OtherName,
+        Self::SmallHello,
+        Self::ClampedSegments,
         Self::OtherFamily,
         Self::ControlHost,
         Self::NoKey,
         Self::Http1,
+        Self::TtlWalk,
         Self::Repeat,
     ];
 
@@ -47,7 +61,11 @@ impl Control {
             Self::ControlName => "control_name",
             Self::OtherName => "other_name",
             Self::OtherResolver => "other_resolver",
+            Self::OtherTransport => "other_transport",
             Self::OtherFamily => "other_family",
+            Self::SmallHello => "small_hello",
+            Self::ClampedSegments => "clamped_segments",
+            Self::TtlWalk => "ttl_walk",
             Self::Http1 => "http1",
             Self::NoKey => "no_key",
             Self::Repeat => "repeat",
@@ -75,6 +93,14 @@ pub enum Change {
     OtherName(SocketAddr),
     /// The name from an independent resolver, and the way to what it says.
     OtherResolver,
+    /// The name from the same resolvers, asked over TCP.
+    OtherTransport,
+    /// This address, with a `ClientHello` that fits one segment.
+    SmallHello(SocketAddr),
+    /// This address, with segments that pass every link.
+    ClampedSegments(SocketAddr),
+    /// The hops to this address, by what is sent to each.
+    TtlWalk(SocketAddr, Sent),
     /// Only the addresses of the family that the trip left out.
     OtherFamily,
     /// HTTP/1.1 only.
@@ -92,6 +118,10 @@ impl Change {
             Self::ControlName(_) => Control::ControlName,
             Self::OtherName(_) => Control::OtherName,
             Self::OtherResolver => Control::OtherResolver,
+            Self::OtherTransport => Control::OtherTransport,
+            Self::SmallHello(_) => Control::SmallHello,
+            Self::ClampedSegments(_) => Control::ClampedSegments,
+            Self::TtlWalk(..) => Control::TtlWalk,
             Self::OtherFamily => Control::OtherFamily,
             Self::Http1 => Control::Http1,
             Self::NoKey => Control::NoKey,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Icmp;
 
 /// What a walk sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sent {
     /// The SYN of a new connection.

@@ -10,6 +10,7 @@ mod nameserver;
 mod print;
 mod schedule;
 mod trip;
+mod vary;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! One trip as it is to be made, and the same trip with one thing changed.
+//! One trip as it is to be made: where it goes, how far, and what its packets are like.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use url::Host;
 
 use super::{Endpoint, Nameserver, Plan, Route, Target};
 use crate::config::Secret;
-use crate::observation::{Change, NotRun, Sent};
+use crate::observation::{NotRun, Sent};
 
 /// A trip, ready to be walked.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct TripPlan {
     pub tunnel: Option<String>,
     /// The servers to ask for the first hop's name; none: the configured ones.
     pub resolvers: Option<Vec<Nameserver>>,
+    /// Whether these are asked over TCP, where they would be by datagrams.
+    pub dns_over_tcp: bool,
     /// Which addresses are tried.
     pub families: Families,
     /// What its connections are to be like.
@@ -175,7 +177,7 @@ pub struct RequestPlan {
 }
 
 /// How long a control may take at most, so that a full set stays within a check's bound.
-const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Plan {
     /// The ordinary trip of a target along one of its routes.
@@ -202,66 +204,6 @@ impl Plan {
         let timeout = shortest.map_or(CONTROL_TIMEOUT, |shortest| shortest.min(CONTROL_TIMEOUT));
         Ok(TripPlan { families: Families::First, ..trip_to(endpoint, route, timeout) })
     }
-
-    /// The trip with one thing changed.
-    pub fn vary(
-        &self,
-        (target, route): (&Target, &Route),
-        base: &TripPlan,
-        change: Change,
-    ) -> Result<TripPlan, NotRun> {
-        if !self.allowed.contains(&change.control()) {
-            return Err(NotRun::NotAllowed);
-        }
-        let control = |index: usize| self.controls.get(index).ok_or(NotRun::NotConfigured);
-        let mut trip = base.clone();
-        match change {
-            Change::Repeat => return Ok(trip),
-            Change::ControlHost(index) => return self.control_trip(index, route),
-            Change::ControlName(index) => {
-                // On a proxy route the local resolver is asked for the proxy's name only.
-                trip.hop = Hop { host: control(index)?.host.clone(), port: 443, address: None };
-                trip.depth = Depth::Lookup;
-            }
-            Change::OtherName(address) => {
-                let tls = trip.tls.as_mut().ok_or(NotRun::NotApplicable)?;
-                tls.name = control(0)?.host.clone();
-                trip.hop.address = Some(address.ip());
-                trip.depth = Depth::Handshake;
-            }
-            Change::OtherResolver => {
-                if self.independent.is_empty() {
-                    return Err(NotRun::NotConfigured);
-                }
-                if !matches!(trip.hop.host, Host::Domain(_)) {
-                    return Err(NotRun::NotApplicable);
-                }
-                trip.resolvers = Some(self.independent.clone());
-                trip.depth = Depth::Handshake;
-            }
-            Change::OtherFamily => {
-                if target.all_addresses {
-                    return Err(NotRun::NotApplicable);
-                }
-                trip.families = Families::Second;
-                trip.depth = Depth::Handshake;
-            }
-            Change::Http1 => {
-                trip.tls.as_mut().ok_or(NotRun::NotApplicable)?.hello.alpn = Alpn::Http1;
-            }
-            Change::NoKey => {
-                if trip.request.key.is_none() {
-                    return Err(NotRun::NotApplicable);
-                }
-            }
-        }
-        trip.request.key = None;
-        if let Some(tls) = &mut trip.tls {
-            tls.client = None;
-        }
-        trip.timeout = trip.timeout.min(CONTROL_TIMEOUT);
-        Ok(trip)
-    }
 }
 
 fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
@@ -279,6 +221,7 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
         hop,
         tunnel: route.proxy.is_some().then(|| format!("{host}:{port}")),
         resolvers: None,
+        dns_over_tcp: false,
         families: Families::All,
         socket: SocketPlan {
             source: route.source,

@@ -48,6 +48,7 @@ pub(super) async fn look_up(
         Some(servers) => Arc::new(System::of(servers, Role::Independent)),
         None => network.names.system(),
     };
+    let system = if plan.dns_over_tcp { Arc::new(system.over_tcp()) } else { system };
     let mut lookup = Lookup {
         name: name.clone(),
         servers: system.servers.iter().map(ToString::to_string).collect(),

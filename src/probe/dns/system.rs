@@ -107,6 +107,15 @@ impl System {
         Self { hosts, servers, role, upstreams, missing, resolver }
     }
 
+    /// The same servers, asked over TCP where they would be by datagrams.
+    pub(super) fn over_tcp(&self) -> Self {
+        let over_tcp = |server: &Nameserver| match server.through {
+            Through::Udp => Nameserver { through: Through::Tcp, ..server.clone() },
+            Through::Tcp | Through::Tls(_) | Through::Https(..) => server.clone(),
+        };
+        Self::of(&self.servers.iter().map(over_tcp).collect::<Vec<_>>(), self.role)
+    }
+
     /// These servers and nothing of this host.
     pub(super) fn of(servers: &[Nameserver], role: Role) -> Self {
         Self {
