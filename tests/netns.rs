@@ -225,3 +225,55 @@ fn what_is_wrong_on_this_host_is_said_to_be() {
     let expected = [Some("broken"), Some("local_gateway_dead"), Some("client"), Some("high")];
     assert_eq!(said(&document, 0), expected, "{document:#}");
 }
+
+#[test]
+fn a_link_that_swallows_full_segments_is_found_by_small_ones() {
+    let Some(world) = World::new() else { return };
+    let (client, router) = (Host::Client, Host::Router);
+    // Each segment is a packet of its own, as on a real wire.
+    world.hosts.on(client, "ip link set c0 gso_max_segs 1");
+    let narrow = format!("ip route replace {}/32 via 192.0.2.2 mtu lock 1300", API[0]);
+    world.hosts.on(router, &narrow);
+    world.hosts.on(router, "nft 'add chain inet f own { type filter hook output priority 0; }'");
+    world.hosts.on(router, "nft add rule inet f own icmp type destination-unreachable drop");
+    let (code, document) = world.verdict("timeout = \"3s\"\n");
+    let expected = [Some("broken"), Some("mtu_blackhole"), Some("network"), Some("high")];
+    assert_eq!((code, said(&document, 0)), (2, expected), "{document:#}");
+    assert_eq!(document["checks"][0]["layer"], "tcp");
+    // The router may speak again: nothing is wrong then.
+    world.hosts.on(router, "nft flush chain inet f own");
+    let (code, document) = world.verdict("");
+    assert_eq!((code, said(&document, 0)[0]), (0, Some("ok")), "{document:#}");
+}
+
+#[test]
+fn a_device_that_takes_no_large_hello_is_found_by_a_small_one() {
+    let Some(world) = World::new() else { return };
+    let small_only = || Tls::HelloFilter {
+        larger_than: 1000,
+        then: Refusal::End(Ending::Reset),
+        otherwise: Http::AnthropicUnauthorized,
+    };
+    world.servers[0].set(small_only());
+    let (code, document) = world.verdict("");
+    // The far end may be what cannot take it.
+    let alone = [Some("broken"), Some("tls_hello_too_large"), Some("undetermined"), Some("medium")];
+    assert_eq!((code, said(&document, 0)), (2, alone), "{document:#}");
+    let evidence = document["checks"][0]["evidence"].as_array().expect("a list");
+    let result = |control: &str| {
+        let line = evidence.iter().find(|line| line["control"] == control);
+        line.and_then(|line| line["result"].as_str())
+    };
+    assert_eq!((result("small_hello"), result("other_name")), (Some("passed"), Some("failed")));
+}
+
+#[test]
+fn a_drop_is_told_with_the_last_hop_that_was_heard_of() {
+    let Some(world) = World::new() else { return };
+    world.hosts.firewall(&format!("ip daddr {} drop", API[0]));
+    let (_, document) = world.verdict("");
+    let evidence = document["checks"][0]["evidence"].as_array().expect("a list");
+    let walk = evidence.iter().find(|line| line["control"] == "ttl_walk").expect("it was made");
+    let detail = walk["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("silence after hop 1 (10.1.2.1)"), "{detail}");
+}
