@@ -18,7 +18,7 @@ impl fmt::Display for Plan {
             list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };
         let servers = self.resolvers.as_deref().map_or_else(|| "this host's own".to_owned(), names);
-        writeln!(f, "resolvers: {servers}")?;
+        writeln!(f, "resolvers: {servers}; each is asked by itself too, and whom a stub asks")?;
         if !self.independent.is_empty() {
             writeln!(f, "resolvers to compare with: {}", names(&self.independent))?;
         }
@@ -96,6 +96,10 @@ impl Plan {
                 "    client certificate: where the server asks, its key: {}",
                 client_cert.key
             )?;
+        }
+        let walks = self.allowed.contains(&Control::TtlWalk);
+        if walks {
+            writeln!(f, "    may send: at most 16 SYNs of short life to an address that fails")?;
         }
         match &target.key {
             Some(source) => writeln!(f, "    key: {source}"),
