@@ -62,12 +62,19 @@ fn inside<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 
 }
 
 /// This thread gives up every privilege; the others of the process keep theirs, because the system
-/// call, unlike the function of libc, is about one thread.
+/// calls, unlike the functions of libc, are about one thread.
 pub(crate) fn drop_privileges() {
     const NOBODY: libc::c_long = 65534;
-    // SAFETY: the call takes three numbers and touches no memory.
-    let dropped = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
-    assert_eq!(dropped, 0, "setresuid");
+    // linux/capability.h: version 3, of this thread; then two words each of effective, permitted and
+    // inheritable.
+    let (header, none) = ([0x2008_0522_u32, 0], [0_u32; 6]);
+    // SAFETY: the calls take numbers, and pointers to what outlives them and is only read. A user
+    // namespace may have one user only: there the capabilities alone go.
+    let dropped = unsafe {
+        libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY);
+        libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr())
+    };
+    assert_eq!(dropped, 0, "capset");
     let status = std::fs::read_to_string("/proc/thread-self/status").expect("it is readable");
     assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
 }
