@@ -41,6 +41,10 @@
 //! - *One thread*: checks wait, they do not compute; a second worker costs memory and hides nothing.
 //! - *Panics unwind*: a hostile peer must not blind the other checks; a panic in one is contained by
 //!   its task, counted and shown as unknown.
+//! - *Single questions beside the resolver*: the walk takes what an application would get; wrong ids,
+//!   second answers and closed ports, which a resolver hides, are facts from a socket of our own.
+//! - *HTTP/2 by `h2`, 1.1 by hyper*: hyper's client drops the connection's own error, and with it the
+//!   code of a GOAWAY.
 //! - *Own families for `/metrics`*: the `prometheus` crate's labelled vectors can merge two series.
 
 pub mod cause;
