@@ -106,6 +106,10 @@ impl Task {
                 }
             }
         }
+        // Whoever sends so much keeps the answer from being found in it.
+        if !self.sheet.is_settled() {
+            self.sheet.note(|question| question.stop = Some(silence(question)));
+        }
     }
 
     /// Sends the question; a refusal of this host's own ends it.
@@ -178,6 +182,8 @@ impl Task {
     /// The same over TCP (RFC 7766 5); the truncated answer is written down with what came of it.
     async fn truncated(&self, reply: Reply) {
         let sheet = self.sheet.over_tcp(&self.server);
+        // At once: the trip may be over before TCP says anything.
+        self.sheet.note(|question| question.reply = Some(reply));
         let answer = match self.asked(random_id()) {
             Some(asked) => self.over_tcp(&asked).await,
             None => Err(DnsFailure::new(DnsKind::Other, "no question")),
@@ -186,11 +192,8 @@ impl Task {
             inner: failure.inner.clone(),
             ..DnsFailure::new(DnsKind::Truncated, format!("and over TCP: {}", failure.detail))
         });
+        self.sheet.note(|question| question.stop = stop);
         settle(&sheet, answer);
-        self.sheet.note(|question| {
-            question.reply = Some(reply);
-            question.stop = stop;
-        });
     }
 
     /// An error that the kernel tied to the socket: the server's own word, or somebody's before it.
@@ -244,7 +247,11 @@ impl Task {
         let (stream, http2) =
             self.secure(&TlsPlan::to(name.clone()), stream, (&gauge, until)).await?;
         let request = RequestPlan {
-            authority: name.to_string(),
+            // RFC 9110 7.2: the port too, where it is not the scheme's.
+            authority: match self.server.address.port() {
+                443 => name.to_string(),
+                port => format!("{name}:{port}"),
+            },
             path: format!("{path}?dns={}", BASE64URL_NOPAD.encode(&message)),
             headers: vec![("accept", "application/dns-message")],
             key: None,

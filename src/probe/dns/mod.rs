@@ -116,8 +116,9 @@ fn look_into_hosts(system: &System, lookup: &mut Lookup) -> bool {
 
 /// Why this host itself is to blame for the missing answer, if it is.
 fn nobody(system: &System, board: &Board) -> Option<Failure> {
-    // glibc asks 127.0.0.1 where nobody is configured; nobody was there.
-    if let Some(why) = &system.missing {
+    // glibc asks 127.0.0.1 where nobody is configured. Who answers there, if only that a name does not
+    // exist, is a resolver.
+    if let Some(why) = system.missing.as_ref().filter(|_| !board.has_reply()) {
         return Some(Failure::Local(LocalFailure::new(LocalKind::NoResolver, why.clone())));
     }
     if let Some(refused) = board.refused_here() {

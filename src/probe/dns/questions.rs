@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::exchange;
 use super::system::System;
 use crate::observation::{
-    Answer, DnsFailure, DnsKind, Failure, Family, Flaw, Question, Role, Server, Transport,
+    Answer, DnsFailure, DnsKind, Failure, Family, Flaw, Question, Reply, Role, Server, Transport,
 };
 use crate::plan::{Nameserver, Through};
 use crate::probe::Network;
@@ -73,7 +73,9 @@ impl Questions {
         drop(tasks);
         let questions = board.questions.lock().map(|mut all| std::mem::take(&mut *all));
         let mut questions = questions.unwrap_or_default();
-        for question in questions.iter_mut().filter(|question| !is_settled(question)) {
+        let settled: Vec<bool> = questions.iter().map(|q| is_settled(&questions, q)).collect();
+        let open = questions.iter_mut().zip(settled).filter(|(_, settled)| !settled);
+        for (question, _) in open {
             question.seconds = begun.elapsed().as_secs_f64();
             if Instant::now() >= deadline {
                 question.stop = Some(silence(question));
@@ -130,7 +132,8 @@ impl Board {
 
     /// Waits until every question has an answer or a failure.
     pub(super) async fn settled(&self) {
-        self.until(|questions| questions.iter().all(is_settled).then_some(())).await;
+        let all = |questions: &[Question]| questions.iter().all(|q| is_settled(questions, q));
+        self.until(|questions| all(questions).then_some(())).await;
     }
 
     /// Whether the server, or somebody before it, said that nobody answers at its port.
@@ -151,8 +154,10 @@ impl Board {
     ) -> Result<Answer, DnsFailure> {
         self.until(|questions| {
             let question = of(questions, server, family).next()?;
+            let question = over_tcp(questions, question).unwrap_or(question);
             match (&question.stop, &question.reply) {
                 (Some(failure), _) => Some(Err(failure.clone())),
+                (None, Some(reply)) if is_cut(question, reply) => None,
                 (None, Some(reply)) => {
                     let addresses = reply.addresses.iter().map(|found| found.address);
                     Some(Ok(Answer::Addresses(addresses.collect())))
@@ -161,6 +166,12 @@ impl Board {
             }
         })
         .await
+    }
+
+    /// Whether anybody answered anything.
+    pub(super) fn has_reply(&self) -> bool {
+        let questions = self.questions.lock();
+        questions.is_ok_and(|questions| questions.iter().any(|question| question.reply.is_some()))
     }
 
     /// Why this host let no question out at all, if that is so.
@@ -177,27 +188,56 @@ impl Board {
     /// What the servers that the host asks were seen to do, where the resolver only shows that
     /// there was no answer.
     pub(super) fn sharper(&self, family: Family, vague: &DnsFailure) -> Option<DnsFailure> {
-        if !matches!(vague.kind, DnsKind::Timeout | DnsKind::Transport | DnsKind::Other) {
+        let is_vague = match vague.kind {
+            DnsKind::Timeout | DnsKind::Transport | DnsKind::Other => true,
+            // It does not say what became of TCP.
+            DnsKind::Truncated => vague.inner.is_none(),
+            _ => false,
+        };
+        if !is_vague {
             return None;
         }
         let questions = self.questions.lock().ok()?;
         let asked =
             || questions.iter().filter(|q| q.family == family && q.server.role != Role::Upstream);
-        let answered = |question: &Question| question.reply.is_some() && question.stop.is_none();
+        let answered = |question: &Question| {
+            let whole = question.reply.as_ref().filter(|reply| !is_cut(question, reply));
+            whole.is_some() && question.stop.is_none()
+        };
         // Who answers one of two questions does not refuse to answer.
         if asked().any(answered) {
             return None;
         }
         let exact = |question: &Question| {
             let stop = question.stop.clone().filter(|failure| failure.kind != DnsKind::Timeout);
-            stop.or_else(|| question.strays.iter().find_map(|stray| of_flaw(stray.flaw)))
+            stop.or_else(|| Some(silence(question)).filter(|f| f.kind != DnsKind::Timeout))
         };
         asked().find_map(exact)
     }
 }
 
-fn is_settled(question: &Question) -> bool {
-    question.reply.is_some() || question.stop.is_some()
+/// Whether there is an answer, or a failure instead. One that was cut is none before its whole came or
+/// did not.
+fn is_settled(all: &[Question], question: &Question) -> bool {
+    match (&question.stop, &question.reply) {
+        (Some(_), _) => true,
+        (None, Some(reply)) if is_cut(question, reply) => {
+            over_tcp(all, question).is_some_and(|twin| twin.stop.is_some() || twin.reply.is_some())
+        }
+        (None, reply) => reply.is_some(),
+    }
+}
+
+/// Whether the answer did not fit into its datagram.
+fn is_cut(question: &Question, reply: &Reply) -> bool {
+    question.server.transport == Transport::Udp && reply.flags.tc
+}
+
+/// The same question over TCP, where the answer was cut.
+fn over_tcp<'a>(all: &'a [Question], question: &Question) -> Option<&'a Question> {
+    question.reply.as_ref().filter(|reply| is_cut(question, reply))?;
+    let over_tcp = Server { transport: Transport::Tcp, ..question.server.clone() };
+    all.iter().find(|other| other.server == over_tcp && other.family == question.family)
 }
 
 fn of<'a>(
@@ -217,7 +257,10 @@ fn of<'a>(
 /// Why there is no answer in time: nothing came, or nothing that was one.
 pub(super) fn silence(question: &Question) -> DnsFailure {
     let stray = question.strays.iter().find_map(|stray| of_flaw(stray.flaw));
-    stray.unwrap_or_else(|| DnsFailure::new(DnsKind::Timeout, "no answer"))
+    match &question.reply {
+        Some(_) => DnsFailure::new(DnsKind::Truncated, "and over TCP: no answer"),
+        None => stray.unwrap_or_else(|| DnsFailure::new(DnsKind::Timeout, "no answer")),
+    }
 }
 
 /// What a question failed of, where nothing but this came.
@@ -244,7 +287,7 @@ impl Sheet {
         if let Ok(mut questions) = self.board.questions.lock()
             && let Some(question) = questions.get_mut(self.place)
         {
-            let before = is_settled(question);
+            let before = question.reply.is_some() || question.stop.is_some();
             write(question);
             if !before {
                 question.seconds = self.begun.elapsed().as_secs_f64();
@@ -256,7 +299,9 @@ impl Sheet {
     /// Whether there is an answer, or a failure instead.
     pub(super) fn is_settled(&self) -> bool {
         let questions = self.board.questions.lock();
-        questions.is_ok_and(|questions| questions.get(self.place).is_some_and(is_settled))
+        questions.is_ok_and(|questions| {
+            questions.get(self.place).is_some_and(|question| is_settled(&questions, question))
+        })
     }
 
     /// The same question put to the same server over TCP, as a question of its own.

@@ -1,6 +1,7 @@
 //! Each server asked by itself: the facts beside the walk.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::thread;
 use std::time::Duration;
 
 use egressd::observation::{DnsKind, ExtendedError, Family, Flaw, Question, Role, Transport, Trip};
@@ -153,6 +154,38 @@ fn a_silent_server_is_asked_again_and_never_waited_for() {
     assert_eq!(question(&trip, Transport::Udp).sent, 2);
 }
 
+/// A server that sends more than anybody looks at, and no answer.
+fn flood() -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = socket.local_addr().expect("its address");
+    thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, peer)) = socket.recv_from(&mut question) {
+            question[0] ^= 0xff;
+            question[2] |= 0x80;
+            for _ in 0..100 {
+                socket.send_to(&question[..length], peer).ok();
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_flood_of_what_is_no_answer_ends_the_question_with_its_reason() {
+    // Answers once all of it has come.
+    let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_owned();
+    let site = HttpServer::start(http::Behaviour::Pieces(vec![answer], Duration::from_millis(300)));
+    let (flood, server) = (flood(), resolver(&[HOME]));
+    let trip = way(&site, &server).asking(flood).within(AMPLE).walk();
+    assert_eq!(finding(&trip), "401 over 1.1");
+    let flooded = trip.lookup.questions.iter().filter(|q| q.server.address == flood);
+    for question in flooded {
+        assert_eq!(kind(question), Some(DnsKind::WrongId), "{question:?}");
+        assert_eq!(question.strays.len(), 4);
+    }
+}
+
 #[test]
 fn each_transport_has_its_own_findings() {
     let (site, plain, closed) = (site(), resolver(&[HOME]), ClosedPort::hold());
@@ -177,6 +210,11 @@ fn each_transport_has_its_own_findings() {
         let url = format!("http://{NAME}:{}/", site.address().port());
         Way::to(url).asking_by(server).within(Duration::from_secs(3)).walk()
     });
+    // RFC 9110 7.2: with the port, where it is not the scheme's.
+    let authority = page.address().to_string();
+    let requests = page.requests();
+    assert!(requests.iter().all(|r| r.header("host") == Some(&authority)), "{requests:?}");
+    assert!(!requests.is_empty());
     for (trip, (server, expected)) in trips.iter().zip(&rows) {
         let scheme = server.split(':').next();
         let asked = |q: &&Question| Some(q.server.transport.label()) == scheme;
