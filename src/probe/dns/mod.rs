@@ -64,30 +64,22 @@ pub(super) async fn look_up(
     if found {
         return (lookup, questions);
     }
-    match &system.resolver {
-        Err(why) => {
-            let failure = LocalFailure::new(LocalKind::NoResolver, why.clone());
-            lookup.stop = Some(Failure::Local(failure));
-        }
-        Ok(resolver) => {
-            let board = questions.board();
-            let (a, aaaa) = resolver.ask_both(name, board, (deadline, plan.patience)).await;
-            lookup.searched = a.1.or(aaaa.1);
-            let sharpened = |answer: Answer, family| match answer.failure() {
-                Some(vague) => {
-                    Answer::Failed(board.sharper(family, vague).unwrap_or(vague.clone()))
-                }
-                None => answer,
-            };
-            lookup.a = Some(sharpened(a.0, Family::A));
-            lookup.aaaa = Some(sharpened(aaaa.0, Family::Aaaa));
-            if lookup.addresses().is_empty() {
-                lookup.stop = nobody(&system, board);
-                // There is no trip to hurry for: what the other servers say is worth its time.
-                let until = deadline.min(Instant::now() + plan.patience);
-                timeout_at(until, board.settled()).await.unwrap_or_default();
-            }
-        }
+    let board = questions.board();
+    let answers = system.resolver.ask_both(name, board, (deadline, plan.patience)).await;
+    let sharpened = |answer: Answer, family| match answer.failure() {
+        Some(vague) => Answer::Failed(board.sharper(family, vague).unwrap_or(vague.clone())),
+        None => answer,
+    };
+    lookup.searched = answers.searched;
+    lookup.a = Some(sharpened(answers.a, Family::A));
+    lookup.aaaa = Some(sharpened(answers.aaaa, Family::Aaaa));
+    if lookup.addresses().is_empty() {
+        lookup.stop = nobody(&system, board);
+    }
+    if !lookup.addresses().into_iter().any(is_destination) {
+        // There is no trip to hurry for: what the other servers say is worth its time.
+        let until = deadline.min(Instant::now() + plan.patience);
+        timeout_at(until, board.settled()).await.unwrap_or_default();
     }
     lookup.seconds = started.elapsed().as_secs_f64();
     (lookup, questions)

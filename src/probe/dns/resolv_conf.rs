@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Servers that are asked at most (`MAXNS`).
 const SERVERS: usize = 3;
+/// The longest name in its written form, without the last dot (RFC 1035 2.3.4).
+const LONGEST: usize = 253;
 
 /// The file's meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +63,9 @@ pub fn read(bytes: &[u8]) -> ResolvConf {
             "nameserver" if conf.servers.len() < SERVERS => {
                 conf.servers.extend(words.next().and_then(listed));
             }
-            // The last of these lines counts.
-            "domain" => conf.search = words.take(1).map(str::to_owned).collect(),
-            "search" => conf.search = words.map(str::to_owned).collect(),
+            // The last of these lines counts; one without a word is none.
+            "domain" => conf.search_in(words.take(1)),
+            "search" => conf.search_in(words),
             "options" => words.for_each(|word| conf.option(word)),
             _ => {}
         }
@@ -72,6 +74,35 @@ pub fn read(bytes: &[u8]) -> ResolvConf {
 }
 
 impl ResolvConf {
+    fn search_in<'a>(&mut self, words: impl Iterator<Item = &'a str>) {
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        if !words.is_empty() {
+            self.search = words;
+        }
+    }
+
+    /// The names that are asked for in turn (glibc `resolv/res_query.c`, `__res_context_search`).
+    pub fn candidates(&self, name: &str) -> Vec<String> {
+        if name.ends_with('.') {
+            return vec![name.to_owned()];
+        }
+        let searched = self.search.iter().map(|domain| match domain.trim_matches('.') {
+            "" => name.to_owned(),
+            domain => format!("{name}.{domain}"),
+        });
+        let as_it_is = || std::iter::once(name.to_owned());
+        let dots = name.bytes().filter(|byte| *byte == b'.').count();
+        let first = dots >= usize::from(self.ndots);
+        let mut all: Vec<String> = Vec::new();
+        for candidate in as_it_is().filter(|_| first).chain(searched).chain(as_it_is()) {
+            // A name that is too long for DNS is none.
+            if candidate.len() <= LONGEST && !all.contains(&candidate) {
+                all.push(candidate);
+            }
+        }
+        all
+    }
+
     fn option(&mut self, word: &str) {
         let number = |limit: u8| {
             let (_, digits) = word.split_once(':')?;
@@ -94,13 +125,13 @@ impl ResolvConf {
         }
     }
 
-    /// How long a server is given in a round of all of them: in the first as long as is configured, in
-    /// later ones twice as long each, shared by all (glibc `resolv/res_send.c`, `get_timeout`).
-    pub fn patience(&self, round: u8) -> Duration {
-        let doubled = self.timeout.saturating_mul(1 << round.min(5));
-        if round == 0 {
-            return doubled;
+    /// How long a server is given, in every round: the first as long as is configured, each further one of
+    /// the list twice as long as the one before, shared by all (glibc `resolv/res_send.c`, `send_dg`).
+    pub fn patience(&self, place: usize) -> Duration {
+        if place == 0 {
+            return self.timeout;
         }
+        let doubled = self.timeout.saturating_mul(1 << place.min(SERVERS));
         let count = u64::try_from(self.servers.len().max(1)).unwrap_or(1);
         Duration::from_secs((doubled.as_secs() / count).max(1))
     }
@@ -166,9 +197,35 @@ mod tests {
     }
 
     #[test]
-    fn later_rounds_are_longer_and_shared() {
+    fn later_servers_are_given_other_times() {
         let conf = read(b"nameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n");
-        let seconds: Vec<u64> = (0..3).map(|round| conf.patience(round).as_secs()).collect();
+        let seconds: Vec<u64> = (0..3).map(|place| conf.patience(place).as_secs()).collect();
         assert_eq!(seconds, [5, 3, 6]);
+        let conf = read(b"nameserver 10.0.0.1\noptions timeout:1\n");
+        assert_eq!(conf.patience(0).as_secs(), 1);
+    }
+
+    #[test]
+    fn a_line_without_a_word_changes_nothing() {
+        let conf = read(b"search corp.example\ndomain \nsearch \t\n");
+        assert_eq!(conf.search, ["corp.example"]);
+    }
+
+    #[test]
+    fn names_are_searched_for_in_the_librarys_order() {
+        let candidates = |text: &str, name: &str| read(text.as_bytes()).candidates(name);
+        let two = "search a.example b.example\n";
+        assert_eq!(
+            candidates(two, "api.test"),
+            ["api.test", "api.test.a.example", "api.test.b.example"]
+        );
+        assert_eq!(candidates(two, "api"), ["api.a.example", "api.b.example", "api"]);
+        assert_eq!(candidates(two, "api."), ["api."]);
+        let dots = "options ndots:2\nsearch a.example\n";
+        assert_eq!(candidates(dots, "api.test"), ["api.test.a.example", "api.test"]);
+        assert_eq!(candidates("search . a.example\n", "api"), ["api", "api.a.example"]);
+        assert_eq!(candidates("", "api.test"), ["api.test"]);
+        let long = format!("{}.test", "x".repeat(240));
+        assert_eq!(candidates("search corporate.example\n", &long), [long]);
     }
 }

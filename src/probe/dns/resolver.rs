@@ -1,9 +1,9 @@
 //! The walk's own look-up: the servers in the order and with the patience of `resolv.conf`, hickory's
-//! resolver for those that are asked in the clear, our own exchange for those behind TLS.
+//! resolver for those that are asked in the clear, our own exchange for the others.
 //!
 //! Nothing is cached: a check that is answered from memory checks nothing.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, Record, RecordType};
+use hickory_resolver::proto::rr::{Record, RecordType};
 use tokio::time::{Instant, timeout_at};
 
 use super::questions::Board;
@@ -22,53 +22,83 @@ use super::resolv_conf::ResolvConf;
 use crate::observation::{Answer, DnsFailure, DnsKind, Family};
 use crate::plan::{Nameserver, Through};
 
-/// hickory's resolver, one for each server in order: its own pool gives a server that is silent the
-/// whole time of a question, and never comes to the next.
+/// The servers of this host, or those that a trip wants instead.
 pub(super) struct Resolver {
-    each: Vec<(Nameserver, Way)>,
+    servers: Vec<Nameserver>,
     conf: ResolvConf,
     /// With `rotate`, where the next question begins.
     next: AtomicUsize,
 }
 
-enum Way {
-    Hickory(Box<TokioResolver>),
-    /// By the question that is put to it anyway.
-    Single,
+/// What came of both questions.
+pub(super) struct Answers {
+    pub(super) a: Answer,
+    pub(super) aaaa: Answer,
+    /// The name that was answered, where the search list made another one of it.
+    pub(super) searched: Option<String>,
 }
 
-/// An answer, and the name that it was for where the search list made another one of it.
-pub(super) type Answered = (Answer, Option<String>);
+/// A name, and whether the search list made it.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    name: &'a str,
+    searched: bool,
+}
 
 impl Resolver {
-    pub(super) fn new(servers: &[Nameserver], conf: &ResolvConf) -> Result<Self, String> {
-        let search: Vec<Name> =
-            conf.search.iter().filter_map(|name| Name::from_utf8(name).ok()).collect();
-        let way = |server: &Nameserver| match server.through {
-            Through::Tls(_) | Through::Https(..) => Ok((server.clone(), Way::Single)),
-            Through::Udp | Through::Tcp => {
-                let resolver = hickory(server, &search, conf)?;
-                Ok((server.clone(), Way::Hickory(Box::new(resolver))))
-            }
-        };
-        let each = servers.iter().map(way).collect::<Result<_, String>>()?;
-        Ok(Self { each, conf: conf.clone(), next: AtomicUsize::new(0) })
+    pub(super) fn new(servers: &[Nameserver], conf: &ResolvConf) -> Self {
+        Self { servers: servers.to_vec(), conf: conf.clone(), next: AtomicUsize::new(0) }
     }
 
-    /// Both questions at the same time. Once one family has an address the other is waited for as
-    /// long as `patience`, so that a silent AAAA does not take the time of the whole trip.
+    /// Both questions for the names that the search list makes of one, in turn. A name that has an
+    /// address of either family is the one (glibc `resolv/res_query.c`): the other family is not looked
+    /// for under the next, where a wildcard may have somebody else's.
     pub(super) async fn ask_both(
         &self,
         name: &str,
         board: &Board,
+        times: (Instant, Duration),
+    ) -> Answers {
+        let mut kept = None;
+        for candidate in self.conf.candidates(name) {
+            let searched = candidate != name;
+            let wanted = Wanted { name: &candidate, searched };
+            let (a, aaaa) = self.of_one_name(wanted, board, times).await;
+            let goes_on = [&a, &aaaa].into_iter().all(leaves_it_to_the_next_name);
+            let found = [&a, &aaaa].into_iter().any(|answer| answer.failure().is_none());
+            let answers = Answers { a, aaaa, searched: None };
+            if found {
+                return Answers { searched: searched.then_some(candidate), ..answers };
+            }
+            // What was said of the name as it is counts, where it was asked for first.
+            if kept.as_ref().is_none_or(|(searched, _)| *searched) {
+                kept = Some((searched, answers));
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        kept.map_or_else(
+            || Answers { a: silent(), aaaa: silent(), searched: None },
+            |(_, answers)| answers,
+        )
+    }
+
+    /// Both families at the same time. Once one has an address the other is waited for as long as
+    /// `patience`, so that a silent AAAA does not take the time of the whole trip.
+    async fn of_one_name(
+        &self,
+        wanted: Wanted<'_>,
+        board: &Board,
         (deadline, patience): (Instant, Duration),
-    ) -> (Answered, Answered) {
-        let a = self.ask(name, Family::A, board, deadline);
-        let aaaa = self.ask(name, Family::Aaaa, board, deadline);
+    ) -> (Answer, Answer) {
+        // The C library asks one server for both.
+        let begin = if self.conf.rotate { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let a = self.ask(wanted, (Family::A, begin), board, deadline);
+        let aaaa = self.ask(wanted, (Family::Aaaa, begin), board, deadline);
         tokio::pin!(a, aaaa);
-        let silent = || (Answer::Failed(DnsFailure::new(DnsKind::Timeout, "no answer")), None);
-        let until = |first: &Answered| {
-            let found = first.0.failure().is_none();
+        let until = |first: &Answer| {
+            let found = first.failure().is_none();
             if found { deadline.min(Instant::now() + patience) } else { deadline }
         };
         tokio::select! {
@@ -85,19 +115,24 @@ impl Resolver {
 
     /// The servers in their order, each for as long as a question may take, and all of them again. A
     /// server that cannot or will not answer leaves it to the next.
-    async fn ask(&self, name: &str, family: Family, board: &Board, deadline: Instant) -> Answered {
+    async fn ask(
+        &self,
+        wanted: Wanted<'_>,
+        (family, begin): (Family, usize),
+        board: &Board,
+        deadline: Instant,
+    ) -> Answer {
         let mut last = DnsFailure::new(DnsKind::Timeout, "no answer");
-        let count = self.each.len();
-        let begin = if self.conf.rotate { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        let rounds = 0..self.conf.attempts;
-        for (round, place) in rounds.flat_map(|round| (0..count).map(move |at| (round, at))) {
-            let Some((server, way)) = self.each.get((begin + place) % count) else { break };
+        let count = self.servers.len();
+        for place in (0..self.conf.attempts).flat_map(|_| 0..count) {
+            let at = (begin + place) % count;
+            let Some(server) = self.servers.get(at) else { break };
             // A dead first server must leave time for the others, also in a short trip.
             let now = Instant::now();
             let share = deadline.saturating_duration_since(now)
                 / u32::try_from(count - place).unwrap_or(u32::MAX);
-            let until = now + share.min(self.conf.patience(round));
-            match timeout_at(until, one(way, server, name, (family, board))).await {
+            let until = now + share.min(self.conf.patience(at));
+            match timeout_at(until, self.one(server, wanted, family, board)).await {
                 Err(_) if Instant::now() >= deadline => break,
                 Err(_) => {}
                 Ok(Ok(found)) => return found,
@@ -107,29 +142,52 @@ impl Resolver {
                 break;
             }
         }
-        (Answer::Failed(last), None)
+        Answer::Failed(last)
     }
-}
 
-/// One server. The C library's socket is connected: it learns at once that a port is closed, and goes on.
-async fn one(
-    way: &Way,
-    server: &Nameserver,
-    name: &str,
-    (family, board): (Family, &Board),
-) -> Result<Answered, DnsFailure> {
-    match way {
-        Way::Single => board.answer(server, family).await.map(|found| (found, None)),
-        Way::Hickory(resolver) => tokio::select! {
+    /// One server. The C library's socket is connected: it learns at once that a port is closed, and
+    /// goes on.
+    async fn one(
+        &self,
+        server: &Nameserver,
+        wanted: Wanted<'_>,
+        family: Family,
+        board: &Board,
+    ) -> Result<Answer, DnsFailure> {
+        if is_ours(server) {
+            return if wanted.searched {
+                Err(DnsFailure::new(DnsKind::Other, "it is not asked for names of the search list"))
+            } else {
+                board.answer(server, family).await
+            };
+        }
+        let resolver = hickory(server)?;
+        let name = format!("{}.", wanted.name.trim_end_matches('.'));
+        tokio::select! {
             found = resolver.lookup(name, record_type(family)) => match found {
-                Ok(found) => of_records(found.answers()).map(|answer| {
-                    (answer, other_name(name, found.query().name()))
-                }),
+                Ok(found) => of_records(found.answers()),
                 Err(error) => Err(classify(&error)),
             },
             refusal = board.refusal(server, family) => Err(refusal),
-        },
+        }
     }
+}
+
+/// Whether the question that is put to a server anyway is the walk's too: hickory is built without TLS,
+/// and knows no interface of a link-local address.
+fn is_ours(server: &Nameserver) -> bool {
+    let scoped = matches!(server.address, SocketAddr::V6(address) if address.scope_id() != 0);
+    scoped || matches!(server.through, Through::Tls(_) | Through::Https(..))
+}
+
+fn silent() -> Answer {
+    Answer::Failed(DnsFailure::new(DnsKind::Timeout, "no answer"))
+}
+
+/// A denial is about one name, and so may a failure be. Who is silent or refuses does so for the next.
+fn leaves_it_to_the_next_name(answer: &Answer) -> bool {
+    let kind = answer.failure().map(|failure| failure.kind);
+    matches!(kind, Some(DnsKind::Nxdomain | DnsKind::Nodata | DnsKind::Servfail))
 }
 
 fn record_type(family: Family) -> RecordType {
@@ -139,35 +197,25 @@ fn record_type(family: Family) -> RecordType {
     }
 }
 
-/// The name that was asked for in the end, where it is another one.
-fn other_name(name: &str, asked: &Name) -> Option<String> {
-    let asked = asked.to_ascii();
-    let asked = asked.strip_suffix('.').unwrap_or(&asked);
-    let name = name.strip_suffix('.').unwrap_or(name);
-    (!asked.eq_ignore_ascii_case(name)).then(|| asked.to_owned())
-}
-
-fn hickory(
-    server: &Nameserver,
-    search: &[Name],
-    conf: &ResolvConf,
-) -> Result<TokioResolver, String> {
+/// hickory's resolver for one question to one server: its own pool gives a server that is silent the
+/// whole time of a question, and never comes to the next; and it keeps connections, so that a later
+/// check would fail of one that the server has closed since, or pass where none can be made any more.
+fn hickory(server: &Nameserver) -> Result<TokioResolver, DnsFailure> {
     let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
     udp.port = server.address.port();
     tcp.port = server.address.port();
     let ways = if server.through == Through::Tcp { vec![tcp] } else { vec![udp, tcp] };
     let servers = vec![NameServerConfig::new(server.address.ip(), true, ways)];
-    let config = ResolverConfig::from_parts(None, search.to_vec(), servers);
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut options = ResolverOpts::default();
-    options.ndots = usize::from(conf.ndots);
-    // Rounds and times are ours.
+    // Rounds and times are ours: this is longer than any of them.
     options.attempts = 0;
-    options.timeout = conf.patience(conf.attempts);
+    options.timeout = Duration::from_secs(60);
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     *builder.options_mut() = options;
-    builder.build().map_err(|error| error.to_string())
+    builder.build().map_err(|error| DnsFailure::new(DnsKind::Other, error.to_string()))
 }
 
 fn of_records(records: &[Record]) -> Result<Answer, DnsFailure> {

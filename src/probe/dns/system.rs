@@ -5,9 +5,9 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use super::hosts::Hosts;
 use super::resolv_conf::{self, Listed, ResolvConf};
@@ -34,8 +34,12 @@ pub(in crate::probe) struct Names {
     system: Mutex<Option<(Stamps, Arc<System>)>>,
 }
 
-/// When the files last changed.
-type Stamps = [Option<(SystemTime, u64)>; 5];
+/// What tells one state of the files from another.
+type Stamps = [Option<Stamp>; 5];
+
+/// Inode, length, and the times of the last change to content and inode: a file that is put in another's
+/// place may well be as old and as long (glibc `io/file_change_detection.c`).
+type Stamp = (u64, u64, [i64; 4]);
 
 /// The files as they are now.
 pub(super) struct System {
@@ -48,7 +52,7 @@ pub(super) struct System {
     pub(super) upstreams: Vec<Nameserver>,
     /// Why nobody is configured: then 127.0.0.1 is asked.
     pub(super) missing: Option<String>,
-    pub(super) resolver: Result<Resolver, String>,
+    pub(super) resolver: Resolver,
 }
 
 impl Names {
@@ -60,8 +64,9 @@ impl Names {
     pub(super) fn system(&self) -> Arc<System> {
         let [first, second, third] = UPSTREAMS;
         let stamps = [RESOLV_CONF, HOSTS, first, second, third].map(|path| {
-            let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
+            let of = std::fs::metadata(path).ok()?;
+            let times = [of.mtime(), of.mtime_nsec(), of.ctime(), of.ctime_nsec()];
+            Some((of.ino(), of.len(), times))
         });
         let Ok(mut kept) = self.system.lock() else {
             return Arc::new(System::read(self.configured.as_deref()));
@@ -83,7 +88,7 @@ impl System {
         if let Some(servers) = configured {
             return Self { hosts, ..Self::of(servers, Role::Configured) };
         }
-        let (conf, missing) = match bytes(RESOLV_CONF) {
+        let (mut conf, missing) = match bytes(RESOLV_CONF) {
             Err(error) => {
                 (ResolvConf::default(), Some(format!("{RESOLV_CONF} cannot be read: {error}")))
             }
@@ -96,6 +101,9 @@ impl System {
                 (conf, missing)
             }
         };
+        if conf.search.is_empty() {
+            conf.search.extend(own_domain());
+        }
         let mut servers = nameservers(&conf);
         if servers.is_empty() {
             servers.push(Nameserver::at((Ipv4Addr::LOCALHOST, PORT).into()));
@@ -129,6 +137,14 @@ impl System {
     }
 }
 
+/// What stands behind the first dot of this host's name: without `search` and `domain` the C library
+/// searches there (`resolv.conf(5)`).
+fn own_domain() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let (_, domain) = name.trim().split_once('.')?;
+    (!domain.is_empty()).then(|| domain.to_owned())
+}
+
 fn bytes(path: &str) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
@@ -151,7 +167,8 @@ fn nameservers(conf: &ResolvConf) -> Vec<Nameserver> {
     conf.servers.iter().map(server).collect()
 }
 
-/// The address with the number of its interface.
+/// The address with the number of its interface. To send to the unspecified address is to send to this
+/// host, which answers from its own.
 fn with_scope(listed: &Listed) -> SocketAddr {
     let number = |scope: &String| {
         scope.parse().ok().or_else(|| {
@@ -161,6 +178,8 @@ fn with_scope(listed: &Listed) -> SocketAddr {
     };
     match (listed.address, listed.scope.as_ref().and_then(number)) {
         (IpAddr::V6(address), Some(scope)) => SocketAddrV6::new(address, PORT, 0, scope).into(),
+        (IpAddr::V4(Ipv4Addr::UNSPECIFIED), _) => (Ipv4Addr::LOCALHOST, PORT).into(),
+        (IpAddr::V6(Ipv6Addr::UNSPECIFIED), _) => (Ipv6Addr::LOCALHOST, PORT).into(),
         (address, _) => SocketAddr::new(address, PORT),
     }
 }
