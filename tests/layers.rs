@@ -39,7 +39,8 @@ const BRIEF: Duration = Duration::from_millis(800);
 const BUFFERS: u64 = 16 * 1024 * 1024;
 
 /// The CA that counts as public.
-static PUBLIC: LazyLock<Authority> = LazyLock::new(|| Authority::with_intermediate("Test Public"));
+pub(crate) static PUBLIC: LazyLock<Authority> =
+    LazyLock::new(|| Authority::with_intermediate("Test Public"));
 /// A sound leaf of that CA.
 static LEAF: LazyLock<Arc<Leaf>> = LazyLock::new(|| Arc::new(PUBLIC.leaf(&[NAME, "127.0.0.1"])));
 /// A resolver that has the name on this host.
@@ -47,7 +48,7 @@ static DNS: LazyLock<DnsServer> = LazyLock::new(|| resolver(&[Ipv4Addr::LOCALHOS
 
 /// A trip, as a user would configure it.
 #[derive(Clone, Debug)]
-struct Way {
+pub(crate) struct Way {
     url: String,
     provider: &'static str,
     timeout: Duration,
@@ -62,7 +63,7 @@ struct Way {
 }
 
 impl Way {
-    fn to(url: impl Into<String>) -> Self {
+    pub(crate) fn to(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             provider: "generic",
@@ -89,7 +90,7 @@ impl Way {
     }
 
     /// With that server, as a configuration writes it.
-    fn asking_by(mut self, dns: &str) -> Self {
+    pub(crate) fn asking_by(mut self, dns: &str) -> Self {
         self.dns.push(dns.to_owned());
         self
     }
@@ -98,7 +99,7 @@ impl Way {
         Self { proxy: Some(format!("http://{proxy}")), ..self }
     }
 
-    fn within(self, timeout: Duration) -> Self {
+    pub(crate) fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
@@ -158,7 +159,7 @@ impl Way {
     }
 
     /// Walks once. The runtime is gone afterwards, and every socket with it.
-    fn walk(&self) -> Trip {
+    pub(crate) fn walk(&self) -> Trip {
         self.walker().walk()
     }
 }
@@ -197,7 +198,7 @@ fn resolver(addresses: &[IpAddr]) -> DnsServer {
 }
 
 /// What a trip found, in a few words: `tls alert`, or `200 over 1.1`.
-fn finding(trip: &Trip) -> String {
+pub(crate) fn finding(trip: &Trip) -> String {
     match (trip.failure(), trip.ending()) {
         (Some(failure), _) => format!("{} {}", failure.layer(), failure.kind()),
         (None, Ending::Answered(_, response)) => {

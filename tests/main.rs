@@ -16,6 +16,8 @@ mod config;
 mod scenarios;
 // Each layer against servers that misbehave.
 mod layers;
+// The look-up with real name servers and the host's own configuration.
+mod dns;
 // State over time.
 mod store;
 // `egressd check`, the real binary against real servers.

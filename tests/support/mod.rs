@@ -16,6 +16,8 @@ pub(crate) mod http;
 pub(crate) mod nginx;
 /// Authorities and leaves, made at run time, sound or with one flaw.
 pub(crate) mod pki;
+/// Name servers that are not ours.
+pub(crate) mod nameserver;
 /// Three hosts in network namespaces.
 pub(crate) mod netns;
 /// A TLS server that is not ours.

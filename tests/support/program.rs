@@ -82,11 +82,21 @@ impl Daemon {
         file: &Path,
         change: impl FnOnce(&mut Command) -> &mut Command,
     ) -> Self {
+        let mut command = egressd();
+        command.args(["run", "--config"]).arg(file);
+        change(&mut command);
+        Self::start_by(folder, command)
+    }
+
+    /// By a command line that becomes the daemon.
+    pub(crate) fn start_by(folder: &Folder, mut command: Command) -> Self {
         let socket = folder.path().join("notify");
         let notified = UnixDatagram::bind(&socket).expect("a socket can be made");
-        let mut command = egressd();
-        command.args(["run", "--config"]).arg(file).env("NOTIFY_SOCKET", &socket);
-        let mut child = change(&mut command).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut child = command
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let log = Journal::new();
         let lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
         let writer = log.clone();
