@@ -95,6 +95,11 @@ fn a_resolver_at_a_link_local_address_is_asked_by_its_interface() {
         machine.hosts.on(host, &format!("timeout 30 sh -c '{looked}'"));
     }
     machine.hosts.on(Host::Router, "ip addr add fe80::53/64 dev r0 nodad");
+    // Whoever forgets the interface leaves by this one.
+    machine.hosts.on(Host::Client, "ip link add d0 type veth peer name d1");
+    machine.hosts.on(Host::Client, "ip link set d0 up");
+    machine.hosts.on(Host::Client, "ip link set d1 up");
+    machine.hosts.on(Host::Client, "ip -6 route add fe80::/64 dev d0 metric 1");
     let _near = NameServer::dnsmasq(
         &machine.hosts,
         Host::Router,

@@ -1,7 +1,7 @@
 //! Who resolves names on this host: the hosts file, `resolv.conf`, and whom a stub on this host asks.
 //!
 //! The files are read again when they change. Not understood: `nsswitch.conf` beyond "files dns",
-//! `LOCALDOMAIN` and `RES_OPTIONS`.
+//! `LOCALDOMAIN` and `RES_OPTIONS`, and of the options `no-aaaa` and those about two questions at once.
 
 use std::fs::File;
 use std::io::Read as _;
