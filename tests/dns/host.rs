@@ -167,7 +167,7 @@ fn a_first_server_that_is_dead_closed_or_refuses_leaves_it_to_the_next() {
         (
             "nameserver 192.0.2.80\nnameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
             HOME,
-            1.0..2.0,
+            1.0..2.4,
         ),
         ("nameserver 127.0.0.3\nnameserver 127.0.0.1\n", HOME, 0.0..1.0),
         ("nameserver 127.0.0.2\nnameserver 127.0.0.1\n", HOME, 0.0..1.0),
