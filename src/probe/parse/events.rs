@@ -52,6 +52,10 @@ impl Events {
             self.mark = self.mark.saturating_add(1);
             return;
         }
+        // What began as a mark and did not end as one is a part of the line.
+        if !self.begun && self.length == 0 && self.mark < MARK.len() {
+            self.length = std::mem::take(&mut self.mark);
+        }
         if self.matched == self.length && FIELD.get(self.matched) == Some(&byte) {
             self.matched = self.matched.saturating_add(1);
         }
@@ -99,6 +103,8 @@ mod tests {
                 }
             }
         }
+        let cut: &[u8] = b"\xef\xbbdata: a\n\n";
+        assert_eq!([cut, &cut[1..]].map(|bytes| Events::default().read(bytes)), [0, 0], "no mark");
         assert_eq!(count("data: a\r\n\rdata: b\n\r\n", 1), 2, "mixed");
     }
 }
