@@ -58,7 +58,9 @@ pub fn read(bytes: &[u8]) -> ResolvConf {
         let line = String::from_utf8_lossy(line);
         // A keyword begins its line and ends at a blank; `;` and `#` begin a comment.
         let Some((keyword, rest)) = line.split_once([' ', '\t']) else { continue };
-        let mut words = rest.split_ascii_whitespace();
+        // These end a word and no others: a line's end as of Windows is a part of its last word, and
+        // an address with one is none.
+        let mut words = rest.split([' ', '\t']).filter(|word| !word.is_empty());
         match keyword {
             "nameserver" if conf.servers.len() < SERVERS => {
                 conf.servers.extend(words.next().and_then(listed));
@@ -119,8 +121,9 @@ impl ResolvConf {
             Some("attempts") => {
                 self.attempts = number(5).map_or(self.attempts, |attempts| attempts.max(1));
             }
-            Some("rotate") => self.rotate = true,
-            Some("use-vc") => self.tcp = true,
+            // Only the begin of these is compared.
+            Some(name) if name.starts_with("rotate") => self.rotate = true,
+            Some(name) if name.starts_with("use-vc") => self.tcp = true,
             _ => {}
         }
     }
@@ -174,6 +177,16 @@ mod tests {
         {
             assert_eq!(read(bytes), ResolvConf::default(), "{}", bytes.escape_ascii());
         }
+    }
+
+    #[test]
+    fn what_is_written_badly_is_taken_as_the_library_takes_it() {
+        // The library asks 127.0.0.1 for all that is configured here.
+        let conf = read(b"nameserver 10.0.0.1\r\nsearch a.example\r\noptions rotate\r\n");
+        assert_eq!((conf.servers, conf.search), (vec![], vec!["a.example\r".to_owned()]));
+        assert!(conf.rotate);
+        let conf = read(b"search a.example\nsearch \ndomain\t\n");
+        assert_eq!(conf.search, ["a.example"]);
     }
 
     #[test]
