@@ -17,11 +17,11 @@ impl Hosts {
         let mut names: HashMap<String, Vec<IpAddr>> = HashMap::new();
         for line in bytes.split(|byte| *byte == b'\n') {
             let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
-            // A name that is not ASCII is none that could be asked for.
-            let Ok(line) = std::str::from_utf8(line) else { continue };
+            let line = String::from_utf8_lossy(line);
             let mut words = line.split_ascii_whitespace();
             let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else { continue };
-            for name in words {
+            // A name that is not ASCII is none that could be asked for; those beside it are.
+            for name in words.filter(|name| name.is_ascii()) {
                 let known = names.entry(name.to_ascii_lowercase()).or_default();
                 if known.len() < ADDRESSES && !known.contains(&address) {
                     known.push(address);
@@ -58,9 +58,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_hides_nothing_else() {
         let hosts = Hosts::read(
-            b"# 10.0.0.1 a\n10.0.0 a\n10.0.0.2\nname 10.0.0.3\n\xff\xfe a\n10.0.0.4 a\r\n\n",
+            b"# 10.0.0.1 a\n10.0.0 a\n10.0.0.2\nname 10.0.0.3\n\xff\xfe a\n10.0.0.4 a\r\n\n\
+              10.0.0.5 b\xfccher a\n",
         );
-        let expected: [IpAddr; 1] = ["10.0.0.4".parse().unwrap()];
+        let expected: [IpAddr; 2] = ["10.0.0.4", "10.0.0.5"].map(|a| a.parse().unwrap());
         assert_eq!(hosts.addresses("a"), expected);
     }
 }
