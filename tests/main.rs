@@ -12,6 +12,8 @@
 mod tidy;
 // Configurations, good and bad.
 mod config;
+// Byte parsers on the corpora of the fuzz targets.
+mod fuzz;
 // Stories: observations in, verdict out.
 mod scenarios;
 // Each layer against servers that misbehave.

@@ -34,6 +34,10 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     while let Some(folder) = left.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
+            // What a build left, where fuzzing was done.
+            if path.ends_with("fuzz/target") {
+                continue;
+            }
             if path.is_dir() {
                 left.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {

@@ -1,0 +1,4 @@
+//! A hosts file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::hosts(bytes));
