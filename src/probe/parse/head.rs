@@ -58,9 +58,10 @@ fn fault(error: Error, head: &[u8]) -> Framing {
         Error::TooManyHeaders => Framing::HeaderFlood,
         // Either line can hold these: it is the first where the first is at fault by itself.
         Error::NewLine | Error::Token => {
+            // A stray CR among the blank lines before it is a fault of its own.
             let blank = head.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            let head = head.get(blank..).unwrap_or_default();
-            let line = head.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+            let end = head.iter().skip(blank).position(|byte| *byte == b'\n');
+            let line = end.and_then(|end| head.get(..=blank.saturating_add(end))).unwrap_or(head);
             let mut none = [];
             match Response::new(&mut none).parse(line) {
                 Err(_) => Framing::StatusLine,
@@ -135,6 +136,8 @@ mod tests {
             ("HTTP/3.0 200 OK\r\n\r\n", StatusLine),
             ("HTTP/1.1 200 O\x01K\r\n\r\n", StatusLine),
             ("HTTP/1.1 200 OK\rX\r\n\r\n", StatusLine),
+            ("\rHTTP/1.1 200 OK\r\n\r\n", StatusLine),
+            ("\n\rH", StatusLine),
             ("<html>", StatusLine),
             ("\x15\x03\x03", StatusLine),
             ("HTTP/1.1 200 OK\r\nA b: c\r\n\r\n", Header),
