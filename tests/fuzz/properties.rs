@@ -144,7 +144,12 @@ fn shows_what_stands_there(shown: &First, bytes: &[u8]) {
         assert_eq!(hello.version.to_be_bytes(), inside[4..6]);
         let after = &inside[6..];
         let stands = |number: u16| after.windows(2).any(|pair| pair == number.to_be_bytes());
-        assert!(hello.cipher.is_none_or(stands) && hello.selected.is_none_or(stands));
+        assert!(hello.cipher.is_none_or(stands));
+        // supported_versions is extension 43.
+        let selects =
+            |bytes: &[u8], number: u16| bytes[..2] == [0, 43] && bytes[4..] == number.to_be_bytes();
+        let selected = |number| after.windows(6).any(|extension| selects(extension, number));
+        assert!(hello.selected.is_none_or(selected));
         assert!(hello.cipher.is_some() || hello.selected.is_none());
     }
     // What follows the record is another's.
@@ -299,6 +304,7 @@ pub fn http_head(bytes: &[u8]) {
             judged => assert_eq!(judged, whole, "{}", begin.escape_ascii()),
         }
     }
+    is_judged_line_by_line(whole, bytes);
     let hint = b"HTTP/1.1 103 -\r\nlink: x\r\n\r\n";
     let after_hint = match whole {
         Head::Partial { interim, rest } => Head::Partial { interim: interim + hint.len(), rest },
@@ -308,6 +314,18 @@ pub fn http_head(bytes: &[u8]) {
     codings_are_one_list(bytes);
 }
 
+/// The first line is at fault where it is at fault by itself, and only there.
+fn is_judged_line_by_line(whole: Head, bytes: &[u8]) {
+    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let Some(end) = bytes[blank..].iter().position(|byte| *byte == b'\n') else { return };
+    // After an interim answer there is another first line.
+    let is_interim = bytes.get(blank + b"HTTP/1.1 ".len()) == Some(&b'1');
+    match head(&bytes[..=blank + end]) {
+        Head::Broken(_) => assert_eq!(whole, Head::Broken(Framing::StatusLine)),
+        _ => assert!(is_interim || whole != Head::Broken(Framing::StatusLine)),
+    }
+}
+
 /// Fields of one name are one list, in the order that they came in (RFC 9110 5.3).
 fn codings_are_one_list(bytes: &[u8]) {
     let one = transfer_codings(std::iter::once(bytes));
@@ -315,7 +333,10 @@ fn codings_are_one_list(bytes: &[u8]) {
     assert_eq!(transfer_codings(bytes.split(|byte| *byte == b',')), one);
     let shouted = bytes.to_ascii_uppercase();
     assert_eq!(transfer_codings(std::iter::once(&shouted[..])), one);
-    assert!(one.is_some() || transfer_codings([bytes, b"gzip"].into_iter()).is_some());
+    assert!(transfer_codings([bytes, b"gzip"].into_iter()).is_some());
+    // A body is chunked once (RFC 9112 7.1).
+    let is_chunked = shouted.windows(7).any(|word| word == b"CHUNKED");
+    assert!(!is_chunked || transfer_codings([bytes, bytes].into_iter()).is_some());
 }
 
 /// However the bytes come, the frames are those that whole bytes show.
