@@ -2,6 +2,7 @@
 //! `resolv.conf`, A and AAAA as two questions whose fates are kept apart. Beside it each server is
 //! asked by itself, for what a resolver hides.
 
+mod datagram;
 mod exchange;
 mod hosts;
 mod message;
