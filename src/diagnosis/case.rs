@@ -215,6 +215,11 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Why the configured client certificate could not be shown to a server that asked for one.
+    pub(super) fn unusable_certificate(&self) -> Option<&'a str> {
+        self.trip().leading()?.asked.as_ref()?.unusable.as_deref()
+    }
+
     /// The chain of the leading leg.
     pub(super) fn chain(&self) -> Option<&'a Chain> {
         self.trip().leading()?.chain.as_deref()

@@ -1,11 +1,11 @@
 //! The target's own key: unreadable, empty, or with something in it that no header may carry. The trip
-//! went without it, so these are named only where the way itself is fine. The client certificate's key,
-//! without which there was no trip.
+//! went without it, so these are named only where the way itself is fine; so with a client certificate
+//! that could not be shown, where the server asked for one.
 
 use super::case::{Case, Found, rule};
 use super::{Held, Key, Rule};
 use crate::cause::Cause;
-use crate::observation::{Ending, LocalKind};
+use crate::observation::{Ending, TlsFailure, TlsKind};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::LocalCredentialUnavailable, unavailable),
@@ -21,10 +21,16 @@ fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
     if arrived && wanted(&case.target().key) { Found::high().yes() } else { Ok(None) }
 }
 
-/// The secret cannot be read; without that of a client certificate nothing was sent.
+/// The secret cannot be read, or used.
 fn unavailable(case: &Case<'_>) -> Held {
-    if case.local().is_some_and(|local| local.kind == LocalKind::CredentialUnavailable) {
-        return Found::high().yes();
+    if case.unusable_certificate().is_some() {
+        let refused = |(_, failure): (_, &TlsFailure)| failure.kind == TlsKind::ClientCertificate;
+        let answered = matches!(case.trip().ending(), Ending::Answered(..));
+        return if answered || case.tls().is_some_and(refused) {
+            Found::high().yes()
+        } else {
+            Ok(None)
+        };
     }
     is(case, |key| matches!(key, Key::Unavailable(..)))
 }

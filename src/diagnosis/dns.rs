@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use super::case::{Case, Found, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind, Trip};
+use crate::observation::{
+    Change, Class, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Role, Server, Source,
+    TlsKind, Transport, Trip,
+};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::DnsResolverBlocked, resolver_blocked),
@@ -46,34 +49,70 @@ fn is_denial(kind: DnsKind) -> bool {
     matches!(kind, DnsKind::Nxdomain | DnsKind::Nodata)
 }
 
-/// A hop before the resolver says by ICMP that it lets nothing through; one that knows no way is
-/// routing. A closed port that another address tells of may be a server behind a shared address.
+/// A hop before the resolver says by ICMP that it lets nothing through, for an unrelated name too; one
+/// that knows no way is routing. A closed port that another address tells of may be a server behind a
+/// shared address.
 fn resolver_blocked(case: &Case<'_>) -> Held {
-    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
-    match failure.icmp.filter(|icmp| failure.kind == DnsKind::Icmp && !icmp.own) {
-        Some(icmp) if icmp.is_port_unreachable() => Found::undetermined().yes(),
-        Some(icmp) if icmp.is_prohibition() => Found::high().yes(),
-        Some(_) => Found::medium().party(Party::Network).yes(),
-        None if failure.kind == DnsKind::Timeout && case.control_name()?.failed().is_some() => {
-            // The same server answers over TCP: it is there, and its datagrams are not let through.
-            match case.seen(Change::OtherTransport)? {
-                Seen::Passed(_) => Found::medium().by(Control::OtherTransport).yes(),
-                Seen::Failed(_) | Seen::Nothing => Ok(None),
-            }
-        }
-        None => Ok(None),
+    let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
+    let icmp = failure.icmp.filter(|icmp| failure.kind == DnsKind::Icmp && !icmp.own);
+    let Some(icmp) = icmp else { return datagrams_blocked(case, &failure) };
+    match case.control_name()? {
+        Seen::Failed(control) if kind(control) == Some(DnsKind::Icmp) => {}
+        Seen::Nothing => {}
+        // Another server answers for that name: this one alone is cut off, and is not the fault here.
+        Seen::Failed(_) | Seen::Passed(_) => return Ok(None),
+    }
+    if is_asked(lookup, icmp.offender) {
+        return Found::high().party(Party::Resolver).yes();
+    }
+    if icmp.is_port_unreachable() {
+        return Found::undetermined().yes();
+    }
+    if icmp.is_prohibition() {
+        return Found::high().yes();
+    }
+    Found::medium().party(Party::Network).yes()
+}
+
+/// No datagram is answered, for no name, and the same resolver answers over TCP: it is there, and its
+/// datagrams are not let through. On this host itself it is the resolver's own fault.
+fn datagrams_blocked(case: &Case<'_>, failure: &DnsFailure) -> Held {
+    let elsewhere =
+        |server: &Server| server.transport == Transport::Udp && !server.address.ip().is_loopback();
+    let servers = || asked(&case.trip().lookup).map(|question| &question.server);
+    if failure.kind != DnsKind::Timeout
+        || !servers().all(elsewhere)
+        || !case.control_name()?.failed().and_then(kind).is_some_and(is_silence)
+    {
+        return Ok(None);
+    }
+    match case.seen(Change::OtherTransport)? {
+        Seen::Passed(_) => Found::medium().by(Control::OtherTransport).yes(),
+        Seen::Failed(_) | Seen::Nothing => Ok(None),
     }
 }
 
-/// The resolver's own address says that nobody listens, for this name and for an unrelated one. One on
-/// this host is this host's own.
+/// The questions to the servers that this host's programs ask.
+fn asked(lookup: &Lookup) -> impl Iterator<Item = &Question> {
+    lookup.questions.iter().filter(|question| question.server.role != Role::Upstream)
+}
+
+fn is_asked(lookup: &Lookup, address: IpAddr) -> bool {
+    asked(lookup).any(|question| question.server.address.ip() == address)
+}
+
+/// The resolver's own address says that nobody listens, for this name and for an unrelated one, and so
+/// do all its kin. One on this host is this host's own.
 fn resolver_down(case: &Case<'_>) -> Held {
-    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
-    if failure.kind != DnsKind::PortClosed {
+    let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
+    let is_closed = |question: &Question| {
+        question.stop.as_ref().is_some_and(|stop| stop.kind == DnsKind::PortClosed)
+    };
+    if failure.kind != DnsKind::PortClosed || !asked(lookup).all(is_closed) {
         return Ok(None);
     }
-    let party =
-        if failure.icmp.is_some_and(|icmp| icmp.own) { Party::Client } else { Party::Resolver };
+    let own = failure.icmp.is_some_and(|icmp| icmp.own);
+    let party = if own { Party::Client } else { Party::Resolver };
     match case.control_name()? {
         Seen::Failed(control) if kind(control) == Some(DnsKind::PortClosed) => {
             Found::high().by(Control::ControlName).party(party).yes()
@@ -102,15 +141,19 @@ fn answer_malformed(case: &Case<'_>) -> Held {
 /// The answer is too long for a datagram, and the resolver is not reached over TCP. Who refuses is
 /// known only where a hop says so by ICMP.
 fn over_tcp_blocked(case: &Case<'_>) -> Held {
-    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
     if failure.kind != DnsKind::Truncated {
         return Ok(None);
     }
-    let refused_by_a_hop = match failure.inner.as_deref() {
-        Some(Failure::Tcp(tcp)) => tcp.icmp.is_some_and(|icmp| !icmp.own && icmp.is_prohibition()),
-        Some(_) | None => false,
+    let refusal = match failure.inner.as_deref() {
+        Some(Failure::Tcp(tcp)) => tcp.icmp.filter(|icmp| !icmp.own && icmp.is_prohibition()),
+        Some(_) | None => None,
     };
-    if refused_by_a_hop { Found::high().yes() } else { Found::undetermined().yes() }
+    match refusal {
+        Some(icmp) if is_asked(lookup, icmp.offender) => Found::high().party(Party::Resolver).yes(),
+        Some(_) => Found::high().yes(),
+        None => Found::undetermined().yes(),
+    }
 }
 
 /// No resolver answers, neither for this name nor for an unrelated one. Who drops it is not said.

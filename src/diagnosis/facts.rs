@@ -49,7 +49,8 @@ fn dns_slow(case: &Case<'_>) -> Held {
     // A family that stays silent is waited for, which is not the other's slowness.
     let answered = |trip: &Trip| {
         let silent = |answer: &Option<Answer>| {
-            answer.as_ref().and_then(Answer::failure).is_some_and(|f| f.kind == DnsKind::Timeout)
+            let kind = answer.as_ref().and_then(Answer::failure).map(|failure| failure.kind);
+            !matches!(kind, None | Some(DnsKind::Nxdomain | DnsKind::Nodata))
         };
         let waited = silent(&trip.lookup.a) || silent(&trip.lookup.aaaa);
         (!waited && trip.lookup.source == Source::Dns).then_some(trip.lookup.seconds)

@@ -36,14 +36,14 @@ fn client_cert_rejected(case: &Case<'_>) -> Held {
     }
 }
 
-/// Full segments vanish and small ones pass: unacknowledged ones of ours, or a gap before what came of
-/// theirs. The same handshake with small segments is finished.
+/// Full segments vanish and small ones pass: the small end of our hello is there and its begin is not,
+/// or there is a gap before what came of theirs. With small segments the same handshake is finished.
 fn mtu_blackhole(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
     let Some(socket) = failure.socket.filter(|_| failure.kind == TlsKind::Timeout) else {
         return Ok(None);
     };
-    let ours = socket.unacked > 0 && failure.sent > u64::from(socket.snd_mss);
+    let ours = socket.sacked > 0;
     let theirs = socket.rcv_ooopack > 0;
     if !(ours || theirs) || !case.seen(Change::ClampedSegments(leg.address))?.passed() {
         return Ok(None);
@@ -64,7 +64,8 @@ fn hello_too_large(case: &Case<'_>) -> Held {
     if !case.seen(Change::SmallHello(leg.address))?.passed() {
         return Ok(None);
     }
-    let found = if case.other_route_arrives() && case.control_host()?.passed() {
+    // Through an inspecting device it is the device's own hello that the far end takes.
+    let found = if case.other_route_is_public() && case.control_host()?.passed() {
         Found::high().party(Party::Firewall).by_other_route()
     } else {
         // The far end may be what cannot take it.
@@ -74,9 +75,9 @@ fn hello_too_large(case: &Case<'_>) -> Held {
     found.status(Status::Broken).yes()
 }
 
-/// The server demands a client certificate.
+/// The server demands a client certificate, and none is configured.
 fn client_cert_required(case: &Case<'_>) -> Held {
-    match case.tls() {
+    match case.tls().filter(|_| case.unusable_certificate().is_none()) {
         Some((_, failure)) if failure.kind == TlsKind::ClientCertificate => Found::high().yes(),
         _ => Ok(None),
     }

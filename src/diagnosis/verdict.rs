@@ -232,7 +232,7 @@ fn network(case: &Case<'_>, headline: Option<&Finding>) -> NetworkState {
     if author.is_some_and(super::Author::is_provider) {
         return NetworkState::Ok;
     }
-    // A client certificate that cannot be used: nothing was sent.
+    // Without its client certificate the server was reached, and did not go on.
     if headline.is_some_and(|finding| finding.cause == Cause::LocalCredentialUnavailable) {
         return NetworkState::Unknown;
     }

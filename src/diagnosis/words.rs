@@ -5,7 +5,7 @@ use super::case::{Case, Found};
 use super::{Confidence, Finding, experiment};
 use crate::cause::{Cause, Layer, Party};
 use crate::diagnosis::ControlResult;
-use crate::observation::{Failure, LocalKind, Source};
+use crate::observation::{Failure, Source};
 
 /// A summary at most, in ASCII characters.
 const SUMMARY: usize = 140;
@@ -168,9 +168,9 @@ impl Slots {
             all.first().map_or_else(|| target.host.clone(), ToString::to_string)
         };
         let source = leg.and_then(|leg| leg.local);
-        let key = match case.local().map(|local| local.kind) {
-            Some(LocalKind::CredentialUnavailable) => "of the target's `client_cert`",
-            _ => target.key.place(),
+        let key = match case.unusable_certificate() {
+            Some(_) => "of the target's `client_cert`",
+            None => target.key.place(),
         };
         let resolver = match trip.lookup.source {
             Source::Hosts => "the hosts file".to_owned(),

@@ -15,7 +15,7 @@ pub struct Redirect<'a> {
 
 /// The headers that tell who answered, in lower case: the server's own name, those on the way (RFC 9110 7.6.3, RFC 9209), the
 /// edges' and the APIs' identifiers, and who wants to be asked how (RFC 9110 10.2.3, 11.6.1).
-pub const MARKS: &[&str] = &[
+const MARKS: &[&str] = &[
     "server",
     "via",
     "x-powered-by",
@@ -47,6 +47,11 @@ pub const MARKS: &[&str] = &[
     "openai-processing-ms",
 ];
 
+/// Whether a header tells who answered; its name is in lower case.
+pub fn is_mark(name: &str) -> bool {
+    MARKS.contains(&name)
+}
+
 impl Response {
     /// The first header of this name (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -67,7 +72,7 @@ impl Response {
     /// The headers that tell who answered, in the order of arrival.
     pub fn marks(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        all.filter(|(name, _)| MARKS.contains(name))
+        all.filter(|(name, _)| is_mark(name))
     }
 
     /// The content coding of the body (RFC 9110 8.4): the request asked for none, and the body is kept as it came.

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use address::{Class, Range, sinkhole_of};
-pub use answer::{MARKS, Redirect};
+pub use answer::{Redirect, is_mark};
 pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
 pub use change::{Change, Control, NotRun};
 pub use declared::{Expect, Needs};
@@ -289,6 +289,8 @@ pub struct Asked {
     pub issuers: Vec<String>,
     /// Whether one was sent.
     pub sent: bool,
+    /// Why the configured one could not be: the trip went without it.
+    pub unusable: Option<String>,
 }
 
 /// An answer to the request.

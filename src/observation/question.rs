@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::DnsFailure;
+use super::{DnsFailure, Icmp};
 
 /// A question, and its fate as far as the trip saw it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,10 +29,13 @@ pub struct Question {
     /// over before either came.
     #[serde(default)]
     pub stop: Option<DnsFailure>,
+    /// An ICMP error that a program of this host would not have been told (`udp(7)`): it waits on.
+    #[serde(default)]
+    pub icmp: Option<Icmp>,
     /// What came from the network and was no answer to this question.
     #[serde(default)]
     pub strays: Vec<Stray>,
-    /// Answers after the first, where they say something else.
+    /// Answers after the first, where they say something else and the question was sent once.
     #[serde(default)]
     pub late: Vec<Reply>,
 }

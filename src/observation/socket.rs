@@ -12,6 +12,8 @@ pub struct Socket {
     pub state: u8,
     /// Segments sent and not acknowledged.
     pub unacked: u32,
+    /// Segments after a gap that the peer has (RFC 2018): small ones pass where these are the small ones.
+    pub sacked: u32,
     /// Segments that are taken for lost.
     pub lost: u32,
     /// Retransmissions of what is not acknowledged now: a packet that never left this host has none.

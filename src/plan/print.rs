@@ -99,7 +99,10 @@ impl Plan {
         }
         let walks = self.allowed.contains(&Control::TtlWalk);
         if walks {
-            writeln!(f, "    may send: at most 16 SYNs of short life to an address that fails")?;
+            writeln!(
+                f,
+                "    may send: at most 16 SYNs of short life to an address that fails, some followed by a ClientHello"
+            )?;
         }
         match &target.key {
             Some(source) => writeln!(f, "    key: {source}"),

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use url::Host;
 
 use super::trip::CONTROL_TIMEOUT;
-use super::{Alpn, Depth, Families, Hop, Plan, Route, Target, TlsPlan, TripPlan};
+use super::{
+    Alpn, Depth, Families, Hop, Nameserver, Plan, Route, Target, Through, TlsPlan, TripPlan,
+};
 use crate::observation::{Change, NotRun, Sent};
 
 /// Segments that pass every link that IPv6 passes (RFC 8200 5: 1280 bytes), headers and options taken off.
@@ -82,6 +84,12 @@ impl Plan {
             return Err(NotRun::NotConfigured);
         }
         if !matches!(trip.hop.host, Host::Domain(_)) {
+            return Err(NotRun::NotApplicable);
+        }
+        let datagrams = |server: &Nameserver| server.through == Through::Udp;
+        if change == Change::OtherTransport
+            && self.resolvers.as_ref().is_some_and(|servers| !servers.iter().any(datagrams))
+        {
             return Err(NotRun::NotApplicable);
         }
         if change == Change::OtherResolver {

@@ -9,7 +9,8 @@
 //! end is, by halving; (2) hellos, two side by side, cut the way in three each time, until the smallest
 //! TTL is known that gives the same as without a limit; (3) SYNs with that TTL and one less name the
 //! routers there. Each hello has a connection of its own, made without a limit. With `FAR` = 32 that is
-//! 1 + 5 connections, 6 hellos, one more where the far end itself was not tried, and 2 SYNs: 15 at most.
+//! 1 + 5 connections, 6 hellos, one more where the far end itself was not tried or where there was silence,
+//! and 2 SYNs: 15 at most.
 //!
 //! A hello with a post-quantum key share has two segments. Where somebody drops the first and lets the
 //! second pass, the second dies of age farther on, and that is what is seen: such a one is looked for
@@ -35,7 +36,7 @@ use crate::observation::{Came, Failure, Hop, Icmp, Leg, Sent, TcpKind};
 use crate::plan::{SocketPlan, TripPlan};
 
 /// How long a packet is waited for: the kernel sends a SYN again after a second (RFC 6298 2.1), and
-/// here each is sent once.
+/// here each is sent once. A hello is sent again sooner, with the same TTL.
 const PATIENCE: Duration = Duration::from_millis(900);
 /// Between the starts of two SYNs.
 const GAP: Duration = Duration::from_millis(5);
@@ -148,8 +149,12 @@ async fn hellos(way: &Way, bytes: &[u8]) -> (Vec<Hop>, Option<NoConnection>) {
         return (hops, unsent);
     }
     let found = way.search(bytes, whole.came, distance.unwrap_or(FAR), &mut hops).await;
-    if distance == Some(found) && !tried(&hops, Sent::Hello, found) {
-        hops.extend(way.hello(bytes, Some(found)).await.map(|(hop, _)| hop));
+    // Silence is asked for once more, a hop on: a router may keep its word back, and a packet may be
+    // lost. What is heard of there shows that the hello came farther.
+    let next = if whole.came == Came::Nothing { found.saturating_add(1) } else { found };
+    let last = if distance.is_some_and(|distance| distance < next) { found } else { next };
+    if (distance == Some(found) || last > found) && !tried(&hops, Sent::Hello, last) {
+        hops.extend(way.hello(bytes, Some(last)).await.map(|(hop, _)| hop));
     }
     for ttl in [found.saturating_sub(1), found] {
         if (1..FAR).contains(&ttl)

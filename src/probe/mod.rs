@@ -123,12 +123,10 @@ impl Network {
         if let Some(sent) = plan.hops {
             return hops::walk(&self.tls, plan, (sent, leg), deadline).await;
         }
-        let identity = match tls::identity(&self.tls, plan.tls.as_ref()) {
-            Ok(identity) => identity,
-            Err(failure) => {
-                leg.stop = Some(failure);
-                return Walked::Leg(leg, None);
-            }
+        // The way is walked without what cannot be used, as without a key.
+        let (identity, unusable) = match tls::identity(&self.tls, plan.tls.as_ref()) {
+            Ok(identity) => (identity, None),
+            Err(why) => (None, Some(why)),
         };
         let made = tcp::connect(address, &plan.socket, deadline, &mut leg.local).await;
         let (stream, gauge) = match made {
@@ -145,7 +143,11 @@ impl Network {
                 return Walked::NoRoute(leg);
             }
         };
-        match self.enter(plan, &mut leg, stream, (&gauge, deadline, identity)).await {
+        let entered = self.enter(plan, &mut leg, stream, (&gauge, deadline, identity)).await;
+        if let Some(asked) = &mut leg.asked {
+            asked.unusable = unusable;
+        }
+        match entered {
             Ok((stream, http2, asked)) => {
                 Walked::Leg(leg, Some(Arrived { stream, gauge, http2, asked }))
             }

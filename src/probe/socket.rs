@@ -73,6 +73,7 @@ pub(super) fn counters(fd: RawFd) -> Option<Socket> {
         state: info.first().copied().unwrap_or_default(),
         snd_mss: u32_at(16),
         unacked: u32_at(24),
+        sacked: u32_at(28),
         lost: u32_at(32),
         retrans: u32_at(36),
         pmtu: u32_at(60),

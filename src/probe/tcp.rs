@@ -30,9 +30,13 @@ impl Gauge {
         self.0.as_ref().and_then(|socket| socket::counters(socket.as_raw_fd()))
     }
 
-    /// The error that waits to be told: readers are not woken for one that only the error queue has.
-    pub(super) fn errno(&self) -> Option<i32> {
-        self.0.as_ref().and_then(|socket| socket.take_error().ok()?)?.raw_os_error()
+    /// What an ICMP error left to be told: readers are not woken for one. A reset and an end leave
+    /// others.
+    pub(super) fn icmp_errno(&self) -> Option<i32> {
+        let error = self.0.as_ref().and_then(|socket| socket.take_error().ok()?)?;
+        error.raw_os_error().filter(|errno| {
+            !matches!(*errno, libc::ECONNRESET | libc::EPIPE | libc::ETIMEDOUT | libc::ECONNABORTED)
+        })
     }
 
     /// An ICMP error that arrived since the connection was made.

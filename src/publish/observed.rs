@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use crate::observation::{
-    Asked, Chain, Class, Connected, Failure, Hop, Leg, Lookup, Parts, Range, Response, Secured,
-    Socket, Trip, Tunnelled, sinkhole_of,
+    Asked, Chain, Class, Connected, Failure, Hop, Leg, Lookup, Parts, ProxyFailure, Range,
+    Response, Secured, Socket, Trip, Tunnelled, is_mark, sinkhole_of,
 };
 
 /// A trip.
@@ -40,7 +40,7 @@ struct Walked<'a> {
     response: Option<Answer<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     hops: &'a [Hop],
-    stop: Option<&'a Failure>,
+    stop: Option<Failure>,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,9 +90,30 @@ impl<'a> Walked<'a> {
             chain: leg.chain.as_deref(),
             response: leg.response.as_ref().map(Answer::of),
             hops: &leg.hops,
-            stop: leg.stop.as_ref(),
+            stop: leg.stop.as_ref().map(without_bodies),
         }
     }
+}
+
+/// A failure without what a peer may have put about people into a page or a header.
+fn without_bodies(failure: &Failure) -> Failure {
+    match failure {
+        Failure::Proxy(proxy) => Failure::Proxy(ProxyFailure {
+            body: String::new(),
+            headers: proxy.headers.iter().filter(|(name, _)| is_mark(name)).cloned().collect(),
+            ..proxy.clone()
+        }),
+        Failure::Local(_)
+        | Failure::Dns(_)
+        | Failure::Tcp(_)
+        | Failure::Tls(_)
+        | Failure::Http(_) => failure.clone(),
+    }
+}
+
+/// Sign-in pages put tickets there.
+fn without_query(location: &str) -> &str {
+    location.split(['?', '#']).next().unwrap_or_default()
 }
 
 impl<'a> Answer<'a> {
@@ -101,7 +122,7 @@ impl<'a> Answer<'a> {
             status: response.status,
             version: &response.version,
             marks: response.marks().collect(),
-            redirect: response.redirect().map(|redirect| redirect.location),
+            redirect: response.redirect().map(|redirect| without_query(redirect.location)),
             encoding: response.encoding(),
             length: response.length,
             whole: response.whole,

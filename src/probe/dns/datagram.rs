@@ -128,7 +128,9 @@ impl Task {
             Some(known) => {
                 let is_news = !known.agrees_with(reply)
                     && question.late.iter().all(|late| !late.agrees_with(reply));
-                if is_news && !known.flags.tc && question.late.len() < KEPT {
+                // A question that was sent again may rightly be answered twice.
+                let once = question.sent <= 1 && !known.flags.tc;
+                if is_news && once && question.late.len() < KEPT {
                     question.late.push(reply.clone());
                 }
             }
@@ -165,12 +167,17 @@ impl Task {
         };
         // This host's own stack, and it is not the server: a rule here, or a neighbour that is silent.
         let own = icmp.filter(|icmp| icmp.own && !from_itself);
+        // The rest of the ICMP errors passes: a program is not told, and sends again (`udp_err`, `harderr`).
+        let passing = icmp
+            .filter(|icmp| own.is_none() && !icmp.is_port_unreachable() && !icmp.is_prohibition());
         let failure = match own {
             None => DnsFailure { icmp, ..DnsFailure::new(kind, error.to_string()) },
             Some(icmp) => through(Failure::Local(tcp::own_failure(error, icmp))),
         };
         self.sheet.note(|question| {
-            if question.reply.is_none() {
+            if passing.is_some() {
+                question.icmp = passing;
+            } else if question.reply.is_none() {
                 question.stop.get_or_insert(failure);
             }
         });

@@ -67,6 +67,13 @@ pub(super) async fn look_up(
     }
     let board = questions.board();
     let answers = system.resolver.ask_both(name, board, (deadline, plan.patience)).await;
+    lookup.seconds = started.elapsed().as_secs_f64();
+    let found = [&answers.a, &answers.aaaa].into_iter().flat_map(Answer::addresses);
+    if !found.copied().any(is_destination) {
+        // There is no trip to hurry for: what the other servers say is worth its time.
+        let until = deadline.min(Instant::now() + plan.patience);
+        timeout_at(until, board.settled()).await.unwrap_or_default();
+    }
     let sharpened = |answer: Answer, family| match answer.failure() {
         Some(vague) => Answer::Failed(board.sharper(family, vague).unwrap_or(vague.clone())),
         None => answer,
@@ -77,12 +84,6 @@ pub(super) async fn look_up(
     if lookup.addresses().is_empty() {
         lookup.stop = nobody(&system, board);
     }
-    if !lookup.addresses().into_iter().any(is_destination) {
-        // There is no trip to hurry for: what the other servers say is worth its time.
-        let until = deadline.min(Instant::now() + plan.patience);
-        timeout_at(until, board.settled()).await.unwrap_or_default();
-    }
-    lookup.seconds = started.elapsed().as_secs_f64();
     (lookup, questions)
 }
 

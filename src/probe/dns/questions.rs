@@ -109,6 +109,7 @@ impl Board {
             sent: 0,
             reply: None,
             stop: None,
+            icmp: None,
             strays: Vec::new(),
             late: Vec::new(),
         });

@@ -50,6 +50,11 @@ impl Resolver {
         Self { servers: servers.to_vec(), conf: conf.clone(), next: AtomicUsize::new(0) }
     }
 
+    /// The same search list and times, with other servers.
+    pub(super) fn of(&self, servers: &[Nameserver]) -> Self {
+        Self::new(servers, &self.conf)
+    }
+
     /// Both questions for the names that the search list makes of one, in turn. A name that has an
     /// address of either family is the one (glibc `resolv/res_query.c`): the other family is not looked
     /// for under the next, where a wildcard may have somebody else's.
@@ -62,6 +67,10 @@ impl Resolver {
         let mut kept = None;
         for candidate in self.conf.candidates(name) {
             let searched = candidate != name;
+            // Whom only our own question asks, it asks for the name as it is.
+            if searched && self.servers.iter().all(is_ours) {
+                continue;
+            }
             let wanted = Wanted { name: &candidate, searched };
             let (a, aaaa) = self.of_one_name(wanted, board, times).await;
             let goes_on = [&a, &aaaa].into_iter().all(leaves_it_to_the_next_name);
@@ -136,10 +145,12 @@ impl Resolver {
                 Err(_) if Instant::now() >= deadline => break,
                 Err(_) => {}
                 Ok(Ok(found)) => return found,
-                Ok(Err(failure)) => last = failure,
-            }
-            if matches!(last.kind, DnsKind::Nxdomain | DnsKind::Nodata) {
-                break;
+                Ok(Err(denial)) if matches!(denial.kind, DnsKind::Nxdomain | DnsKind::Nodata) => {
+                    return Answer::Failed(denial);
+                }
+                // Of several servers the one that said most.
+                Ok(Err(failure)) if telling(failure.kind) >= telling(last.kind) => last = failure,
+                Ok(Err(_)) => {}
             }
         }
         Answer::Failed(last)
@@ -182,6 +193,20 @@ fn is_ours(server: &Nameserver) -> bool {
 
 fn silent() -> Answer {
     Answer::Failed(DnsFailure::new(DnsKind::Timeout, "no answer"))
+}
+
+/// How much a failure says of the name: an answer the most, silence the least.
+fn telling(kind: DnsKind) -> u8 {
+    match kind {
+        DnsKind::Nxdomain
+        | DnsKind::Nodata
+        | DnsKind::Servfail
+        | DnsKind::Refused
+        | DnsKind::RcodeOther => 3,
+        DnsKind::Malformed | DnsKind::WrongId | DnsKind::WrongQuestion | DnsKind::Truncated => 2,
+        DnsKind::PortClosed | DnsKind::Icmp => 1,
+        DnsKind::Timeout | DnsKind::UnusableAddress | DnsKind::Transport | DnsKind::Other => 0,
+    }
 }
 
 /// A denial is about one name, and so may a failure be. Who is silent or refuses does so for the next.

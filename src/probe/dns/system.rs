@@ -121,7 +121,9 @@ impl System {
             Through::Udp => Nameserver { through: Through::Tcp, ..server.clone() },
             Through::Tcp | Through::Tls(_) | Through::Https(..) => server.clone(),
         };
-        Self::of(&self.servers.iter().map(over_tcp).collect::<Vec<_>>(), self.role)
+        let servers: Vec<Nameserver> = self.servers.iter().map(over_tcp).collect();
+        let resolver = self.resolver.of(&servers);
+        Self { resolver, ..Self::of(&servers, self.role) }
     }
 
     /// These servers and nothing of this host.

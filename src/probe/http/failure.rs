@@ -115,7 +115,7 @@ impl End<'_> {
             h2,
             received: self.counts.received(),
             quiet_ms: u64::try_from(self.watch.quiet().as_millis()).unwrap_or(u64::MAX),
-            errno: self.around.gauge.errno(),
+            errno: self.around.gauge.icmp_errno(),
             socket: self.around.gauge.counters(),
             detail: detail.to_owned(),
         })

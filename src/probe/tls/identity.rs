@@ -1,5 +1,5 @@
 //! Our own certificate, where a server asks for one: made ready before anything is sent, so that one
-//! that cannot be used is this host's fault and not a peer's refusal.
+//! that cannot be used is known as this host's fault, and is not taken for a peer's refusal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,19 +10,15 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm, SignatureScheme};
 
 use super::Tls;
-use crate::observation::{Failure, LocalFailure, LocalKind};
 use crate::plan::{Identity, TlsPlan};
 
 /// What is shown where a server asks; nothing where nothing is configured.
 pub(in crate::probe) type Shown = Option<Arc<CertifiedKey>>;
 
-/// The certificate and key of a trip, ready to sign.
-pub(in crate::probe) fn identity(tls: &Tls, plan: Option<&TlsPlan>) -> Result<Shown, Failure> {
+/// The certificate and key of a trip, ready to sign; or why there is none though one is configured.
+pub(in crate::probe) fn identity(tls: &Tls, plan: Option<&TlsPlan>) -> Result<Shown, String> {
     let Some(identity) = plan.and_then(|plan| plan.client.as_deref()) else { return Ok(None) };
-    usable(tls, identity).map(|key| Some(Arc::new(key))).map_err(|why| {
-        let detail = format!("the client certificate cannot be shown: {why}");
-        Failure::Local(LocalFailure::new(LocalKind::CredentialUnavailable, detail))
-    })
+    usable(tls, identity).map(|key| Some(Arc::new(key)))
 }
 
 fn usable(tls: &Tls, identity: &Identity) -> Result<CertifiedKey, String> {

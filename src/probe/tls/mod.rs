@@ -102,7 +102,7 @@ where
             sent,
             received,
             icmp: gauge.icmp(),
-            errno: gauge.errno(),
+            errno: gauge.icmp_errno(),
             socket: gauge.counters(),
             ..TlsFailure::new(TlsKind::Timeout)
         };

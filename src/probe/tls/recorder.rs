@@ -58,7 +58,7 @@ impl Recorder {
     /// What the server asked for, if it did.
     pub(super) fn asked(&self) -> Option<Asked> {
         let issuers = self.issuers.lock().ok().and_then(|issuers| issuers.clone())?;
-        Some(Asked { issuers, sent: self.sent.load(Ordering::Relaxed) })
+        Some(Asked { issuers, sent: self.sent.load(Ordering::Relaxed), unusable: None })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use egressd::config::Secret;
-use egressd::observation::{Asked, Failure, LocalKind, Trip};
+use egressd::observation::{Asked, Trip};
 use egressd::plan::{Identity, Sni};
 
 use super::super::{LEAF, NAME, Way, finding};
@@ -45,7 +45,8 @@ fn the_right_certificate_is_taken_and_the_request_answered() {
         let server = server(options);
         let trip = walk(&server, Some(Arc::clone(&right)));
         assert_eq!(finding(&trip), "401 over 2", "{:?}", trip.failure());
-        let expected = Asked { issuers: vec!["CN=Test Clients".to_owned()], sent: true };
+        let expected =
+            Asked { issuers: vec!["CN=Test Clients".to_owned()], sent: true, unusable: None };
         assert_eq!(asked(&trip), &expected);
         assert_eq!(server.requests().len(), 1);
     }
@@ -103,7 +104,7 @@ fn nothing_is_shown_where_nobody_asks() {
 }
 
 #[test]
-fn one_that_cannot_be_used_is_this_hosts_fault_and_nothing_is_sent() {
+fn one_that_cannot_be_used_is_this_hosts_fault_and_the_way_is_walked_without() {
     let (right, other) = (CLIENTS.leaf(&["one.test"]), CLIENTS.leaf(&["other.test"]));
     let key = |text: &str| Ok(Secret::new(text.to_owned()));
     let none = Identity { certificates: Vec::new(), key: Ok(Secret::new(right.key_pem())) };
@@ -121,11 +122,9 @@ fn one_that_cannot_be_used_is_this_hosts_fault_and_nothing_is_sent() {
     for (client, word) in rows {
         assert!(!format!("{client:?}").contains("planted"), "{client:?}");
         let trip = walk(&server, Some(client));
-        let Some(Failure::Local(failure)) = trip.failure() else { panic!("{trip:?}") };
-        assert_eq!(failure.kind, LocalKind::CredentialUnavailable);
-        assert!(failure.detail.contains(word), "{}", failure.detail);
-        assert!(!failure.detail.contains("planted"), "{}", failure.detail);
-        assert!(trip.legs[0].connected.is_none());
+        assert_eq!(finding(&trip), "tls client_certificate", "{trip:?}");
+        let asked = trip.legs[0].asked.as_ref().expect("it was asked for");
+        let why = asked.unusable.as_deref().expect("it could not be shown");
+        assert!(!asked.sent && why.contains(word) && !why.contains("planted"), "{why}");
     }
-    assert!(server.connections().is_empty());
 }
