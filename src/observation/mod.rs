@@ -11,6 +11,7 @@ mod declared;
 mod failure;
 mod first;
 mod hop;
+mod kind;
 mod question;
 mod socket;
 
@@ -26,11 +27,12 @@ pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
 pub use change::{Change, Control, NotRun};
 pub use declared::{Expect, Needs};
 pub use failure::{
-    Alert, DnsFailure, DnsKind, Failure, Framing, H2End, HttpFailure, HttpKind, LocalFailure,
-    LocalKind, ProxyFailure, ProxyKind, TcpFailure, TcpKind, TlsFailure, TlsKind,
+    Alert, DnsFailure, Failure, Framing, H2End, HttpFailure, LocalFailure, ProxyFailure,
+    TcpFailure, TlsFailure,
 };
 pub use first::{First, PlainAlert, Protocol, Record, ServerHello};
 pub use hop::{Came, Distance, Hop, Place, Sent, Stopper, distance, last_router, refusal, stopper};
+pub use kind::{DnsKind, HttpKind, LocalKind, ProxyKind, TcpKind, TlsKind};
 pub use question::{
     Alias, ExtendedError, Family, Flags, Flaw, Found, Question, Reply, Role, Server, Stray,
     Transport,
