@@ -1,8 +1,56 @@
-//! What an answer says by its head alone: where it sends the client, who left a mark on it, whether its body is encoded.
+//! The answer to the request, and what its head alone says: where it sends the client, who left a mark on
+//! it, whether its body is encoded.
 //!
 //! Facts, not judgement: a mark passes through an inspecting device unchanged, and whose it is, is diagnosis's to say.
 
-use super::Response;
+use serde::{Deserialize, Serialize};
+
+use super::Socket;
+
+/// An answer to the request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// `1.0`, `1.1` or `2`.
+    pub version: String,
+    /// The headers, names in lower case, in the order of arrival.
+    pub headers: Vec<(String, String)>,
+    /// The first bytes of the body.
+    pub body: String,
+    /// How many bytes of the body were read.
+    pub length: u64,
+    /// Whether that was all of it.
+    pub whole: bool,
+    /// Whether the request carried the configured key.
+    pub keyed: bool,
+    /// Time from the request sent to the first byte of the answer, in seconds: on HTTP/2 that of its HEADERS, since
+    /// SETTINGS come before any answer.
+    pub first_byte: f64,
+    /// Time from the request sent to the end of the answer's head, in seconds.
+    pub head_seconds: f64,
+    /// Time from the head to the end of the body, in seconds.
+    pub body_seconds: f64,
+    /// When the body's parts came.
+    pub parts: Parts,
+    /// What the kernel counted at the end.
+    pub socket: Option<Socket>,
+}
+
+/// The parts of a body: the events of an event stream, else what one read brought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Parts {
+    /// How many came.
+    pub count: u64,
+    /// From the head to the first, in seconds.
+    pub first: Option<f64>,
+    /// Between two of them in their order, in seconds, the first 64.
+    pub gaps: Vec<f64>,
+    /// The longest time between two, in seconds.
+    pub longest: f64,
+}
 
 /// An answer that leads elsewhere. It is never followed: what is there is another host's answer, and the key is not its.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod failure;
 mod first;
 mod hop;
 mod kind;
+mod lookup;
 mod question;
 mod socket;
 
@@ -22,7 +23,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use address::{Class, Range, sinkhole_of};
-pub use answer::{Redirect, is_mark};
+pub use answer::{Parts, Redirect, Response, is_mark};
 pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
 pub use change::{Change, Control, NotRun};
 pub use declared::{Expect, Needs};
@@ -33,6 +34,7 @@ pub use failure::{
 pub use first::{First, PlainAlert, Protocol, Record, ServerHello};
 pub use hop::{Came, Distance, Hop, Place, Sent, Stopper, distance, last_router, refusal, stopper};
 pub use kind::{DnsKind, HttpKind, LocalKind, ProxyKind, TcpKind, TlsKind};
+pub use lookup::{Answer, Lookup, Source};
 pub use question::{
     Alias, ExtendedError, Family, Flags, Flaw, Found, Question, Reply, Role, Server, Stray,
     Transport,
@@ -63,107 +65,6 @@ pub struct Trip {
     /// Addresses of a family that this host has no route for: not tried, as its own programs would not.
     #[serde(default)]
     pub untried: Vec<IpAddr>,
-}
-
-/// Where an address came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// A DNS server.
-    #[default]
-    Dns,
-    /// The hosts file.
-    Hosts,
-    /// The configuration names an address, or an experiment reuses one.
-    Literal,
-}
-
-/// How a name was resolved, each family by itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lookup {
-    /// The name that was asked for.
-    pub name: String,
-    /// Where the answer came from.
-    #[serde(default)]
-    pub source: Source,
-    /// The configured servers, in order.
-    #[serde(default)]
-    pub servers: Vec<String>,
-    /// Why this host has none: then its programs ask 127.0.0.1.
-    #[serde(default)]
-    pub missing: Option<String>,
-    /// The answer for A.
-    #[serde(default)]
-    pub a: Option<Answer>,
-    /// The answer for AAAA.
-    #[serde(default)]
-    pub aaaa: Option<Answer>,
-    /// The name that was answered, where the search list made another one of it.
-    #[serde(default)]
-    pub searched: Option<String>,
-    /// The same question put to each server by itself.
-    #[serde(default)]
-    pub questions: Vec<Question>,
-    /// Why nothing could be asked at all.
-    #[serde(default)]
-    pub stop: Option<Failure>,
-    /// Time until the walk could go on, in seconds.
-    #[serde(default)]
-    pub seconds: f64,
-}
-
-/// What one question brought.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// At least one address.
-    Addresses(Vec<IpAddr>),
-    /// None.
-    Failed(DnsFailure),
-}
-
-impl Answer {
-    /// The addresses, none after a failure.
-    pub fn addresses(&self) -> &[IpAddr] {
-        match self {
-            Self::Addresses(addresses) => addresses,
-            Self::Failed(_) => &[],
-        }
-    }
-
-    /// The failure, if it was one.
-    pub fn failure(&self) -> Option<&DnsFailure> {
-        match self {
-            Self::Addresses(_) => None,
-            Self::Failed(failure) => Some(failure),
-        }
-    }
-}
-
-impl Lookup {
-    /// All addresses, IPv4 first, in the order of the answers.
-    pub fn addresses(&self) -> Vec<IpAddr> {
-        [&self.a, &self.aaaa].into_iter().flatten().flat_map(Answer::addresses).copied().collect()
-    }
-
-    /// Why there is no address at all. Of two failures the one that says more: a family that a
-    /// name does not have (no data) says less than what happened to the other.
-    pub fn failure(&self) -> Option<Failure> {
-        if let Some(stop) = &self.stop {
-            return Some(stop.clone());
-        }
-        if !self.addresses().is_empty() {
-            return None;
-        }
-        let failures: Vec<&DnsFailure> =
-            [&self.a, &self.aaaa].into_iter().flatten().filter_map(Answer::failure).collect();
-        failures
-            .iter()
-            .find(|failure| failure.kind != DnsKind::Nodata)
-            .or(failures.first())
-            .map(|failure| Failure::Dns((*failure).clone()))
-    }
 }
 
 /// The way to one address, as far as it went.
@@ -293,51 +194,6 @@ pub struct Asked {
     pub sent: bool,
     /// Why the configured one could not be: the trip went without it.
     pub unusable: Option<String>,
-}
-
-/// An answer to the request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// `1.0`, `1.1` or `2`.
-    pub version: String,
-    /// The headers, names in lower case, in the order of arrival.
-    pub headers: Vec<(String, String)>,
-    /// The first bytes of the body.
-    pub body: String,
-    /// How many bytes of the body were read.
-    pub length: u64,
-    /// Whether that was all of it.
-    pub whole: bool,
-    /// Whether the request carried the configured key.
-    pub keyed: bool,
-    /// Time from the request sent to the first byte of the answer, in seconds: on HTTP/2 that of its HEADERS, since
-    /// SETTINGS come before any answer.
-    pub first_byte: f64,
-    /// Time from the request sent to the end of the answer's head, in seconds.
-    pub head_seconds: f64,
-    /// Time from the head to the end of the body, in seconds.
-    pub body_seconds: f64,
-    /// When the body's parts came.
-    pub parts: Parts,
-    /// What the kernel counted at the end.
-    pub socket: Option<Socket>,
-}
-
-/// The parts of a body: the events of an event stream, else what one read brought.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Parts {
-    /// How many came.
-    pub count: u64,
-    /// From the head to the first, in seconds.
-    pub first: Option<f64>,
-    /// Between two of them in their order, in seconds, the first 64.
-    pub gaps: Vec<f64>,
-    /// The longest time between two, in seconds.
-    pub longest: f64,
 }
 
 /// How a trip ended.
