@@ -237,7 +237,7 @@ DnsResolverUnreachable dns_resolver_unreachable dns Network Broken {
     do "Network team: check the way to the resolver {resolver} on UDP and TCP 53." not NOTHING_SENT }
 DnsResolverDown dns_resolver_down dns Resolver Broken {
     says "nothing listens at the resolver {resolver}" or "the resolver, or what stands at its address"
-    do "DNS team: start the service at {resolver}: its own address says that the port is closed." not "open a firewall ticket: the answer came from the resolver's own address." }
+    do "Owner of {resolver}: start the name service there: its own address says that the port is closed." not "open a firewall ticket: the answer came from the resolver's own address." }
 DnsResolverBlocked dns_resolver_blocked dns Firewall Broken {
     says "{offender} lets no question through to the resolver {resolver}" or "a hop on the way, or the resolver itself"
     do "Firewall team: allow UDP and TCP 53 from this host to {resolver}; {offender} refuses it." not NOTHING_SENT }

@@ -80,7 +80,7 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::ClampedSegments, Passed) => "small segments pass",
         (Control::ClampedSegments, Failed) => "small segments fail too",
         (Control::TtlWalk, Passed) => "hop by hop the far end is reached",
-        (Control::TtlWalk, Failed) => "so far it comes, hop by hop",
+        (Control::TtlWalk, Failed) => "how far it comes, hop by hop",
         (Control::OtherFamily, Passed) => "the other address family works",
         (Control::OtherFamily, Failed) => "the other address family fails too",
         (Control::Http1, Passed) => "HTTP/1.1 works",

@@ -67,7 +67,8 @@ fn line(question: &Question) -> String {
                 ));
             }
             for error in reply.iter().flat_map(|reply| &reply.errors) {
-                text.push_str(&format!(", extended error {} {}", error.code, shown(&error.text)));
+                let words = shown(&error.text);
+                text.push_str(format!(", extended error {} {words}", error.code).trim_end());
             }
         }
         (None, Some(reply)) => text.push_str(&addresses(reply)),
