@@ -271,6 +271,12 @@ DnsHijacked dns_hijacked dns Resolver Broken {
 DnsStaleAddress dns_stale_address dns Resolver Broken {
     says "the resolver {resolver} gives {address} for {host}, where nothing answers" or "an old record, or a dead server"
     do "DNS team: flush {host} at {resolver}; another resolver gives an address that works." not NOTHING_SENT }
+DnsInjected dns_injected dns Network Broken {
+    says "somebody on the way answers for the resolver {resolver}: {host} gets two different answers" or "somebody on the way, or a resolver that contradicts itself"
+    do "Network team: find what answers port 53 between this host and {resolver}; over TCP the resolver says something else." not VERIFY }
+DnsIntercepted dns_intercepted dns Network Ok {
+    says "port 53 is redirected: an address where no resolver can be answers too" or "a device on the way that redirects port 53"
+    do "Nothing, where that is meant: whoever is configured, the redirected resolver answers." not "configure another resolver: its questions are redirected too." }
 DnsSlow dns_slow dns Resolver Degraded {
     says "the resolver {resolver} answers later than its budget" or "the resolver, or the way to it"
     do "DNS team: check the load of {resolver} and what it forwards to." not "raise the budget before the resolver was looked at." }

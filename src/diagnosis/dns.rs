@@ -6,11 +6,12 @@ use super::case::{Case, Found, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
 use crate::observation::{
-    Change, Class, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Role, Server, Source,
-    TlsKind, Transport, Trip,
+    Change, Class, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Reply, Role, Server,
+    Source, TlsKind, Transport, Trip,
 };
 
 pub(super) const RULES: &[Rule] = &[
+    rule(Cause::DnsInjected, injected),
     rule(Cause::DnsResolverBlocked, resolver_blocked),
     rule(Cause::DnsResolverDown, resolver_down),
     rule(Cause::DnsResolverUnreachable, resolver_unreachable),
@@ -47,6 +48,27 @@ fn is_refusal(kind: DnsKind) -> bool {
 
 fn is_denial(kind: DnsKind) -> bool {
     matches!(kind, DnsKind::Nxdomain | DnsKind::Nodata)
+}
+
+/// Two different answers to one question, the first of which the trip failed with. Over TCP, where nobody
+/// slips one in, the resolver says what the second says.
+fn injected(case: &Case<'_>) -> Held {
+    let Some(question) = asked(&case.trip().lookup).find(|question| !question.late.is_empty())
+    else {
+        return Ok(None);
+    };
+    let real = match case.seen(Change::OtherTransport)? {
+        Seen::Passed(trip) => trip.lookup.addresses(),
+        Seen::Failed(_) | Seen::Nothing => return Found::undetermined().yes(),
+    };
+    let is_real = |reply: &Reply| reply.addresses.iter().any(|found| real.contains(&found.address));
+    if question.reply.as_ref().is_some_and(is_real) {
+        return Ok(None);
+    }
+    if question.late.iter().any(is_real) {
+        return Found::high().by(Control::OtherTransport).yes();
+    }
+    Found::undetermined().yes()
 }
 
 /// A hop before the resolver says by ICMP that it lets nothing through, for an unrelated name too; one
@@ -93,7 +115,7 @@ fn datagrams_blocked(case: &Case<'_>, failure: &DnsFailure) -> Held {
 }
 
 /// The questions to the servers that this host's programs ask.
-fn asked(lookup: &Lookup) -> impl Iterator<Item = &Question> {
+pub(super) fn asked(lookup: &Lookup) -> impl Iterator<Item = &Question> {
     lookup.questions.iter().filter(|question| question.server.role != Role::Upstream)
 }
 

@@ -48,6 +48,10 @@ pub(super) fn passed(control: Control, trip: &Trip) -> bool {
         // that the bytes passed.
         Control::OtherName => trip.legs.iter().any(crate::observation::Leg::heard_tls),
         Control::ControlName | Control::OtherTransport => trip.lookup.failure().is_none(),
+        // It is there to be silent.
+        Control::UnanswerableResolver => {
+            trip.lookup.questions.iter().all(|question| question.reply.is_none())
+        }
         Control::TtlWalk => hops::walked(trip) == Some(Stopper::Nobody),
         Control::ControlHost
         | Control::OtherResolver
@@ -75,6 +79,10 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::OtherResolver, Failed) => "what another resolver answers does not work either",
         (Control::OtherTransport, Passed) => "the resolver answers over TCP",
         (Control::OtherTransport, Failed) => "the resolver does not answer over TCP either",
+        (Control::UnanswerableResolver, Passed) => "nobody answers in the place of a resolver",
+        (Control::UnanswerableResolver, Failed) => {
+            "somebody answers in the place of every resolver"
+        }
         (Control::SmallHello, Passed) => "a small ClientHello passes",
         (Control::SmallHello, Failed) => "a small ClientHello fails too",
         (Control::ClampedSegments, Passed) => "small segments pass",

@@ -1,16 +1,18 @@
 //! What is worth a note, or is a fault although the trip arrived. All that hold are said.
 
 use super::case::{Case, Found, Seen, rule};
+use super::dns::asked;
 use super::{Author, Held, Rule};
 use crate::cause::{Cause, Party, Status};
 use crate::observation::{
-    Answer, ChainVerdict, Change, DnsKind, Expect, Failure, Leg, Source, Trip, Trust,
+    Answer, ChainVerdict, Change, Control, DnsKind, Expect, Failure, Leg, Source, Trip, Trust,
 };
 use crate::provider::Provider;
 
 pub(super) const FACTS: &[Rule] = &[
     rule(Cause::DnsSlow, dns_slow),
     rule(Cause::DnsAaaaBroken, aaaa_broken),
+    rule(Cause::DnsIntercepted, intercepted),
     rule(Cause::Ipv6Broken, ipv6_broken),
     rule(Cause::Ipv4Broken, ipv4_broken),
     rule(Cause::TcpAddressDead, address_dead),
@@ -35,9 +37,7 @@ fn slow(case: &Case<'_>, seconds: impl Fn(&Trip) -> Option<f64>, budget: f64) ->
         return Found::high().yes();
     }
     match case.seen(Change::Repeat)? {
-        Seen::Passed(again) if over(again) => {
-            Found::high().by(crate::observation::Control::Repeat).yes()
-        }
+        Seen::Passed(again) if over(again) => Found::high().by(Control::Repeat).yes(),
         Seen::Passed(_) | Seen::Failed(_) => Ok(None),
         Seen::Nothing => Found::medium().yes(),
     }
@@ -56,6 +56,19 @@ fn dns_slow(case: &Case<'_>) -> Held {
         (!waited && trip.lookup.source == Source::Dns).then_some(trip.lookup.seconds)
     };
     slow(case, answered, budget)
+}
+
+/// An address where nobody can be answers: port 53 is redirected, and another resolver of the configuration
+/// will not help. Tried only where the look-up failed or was contradicted.
+fn intercepted(case: &Case<'_>) -> Held {
+    let contradicted = || asked(&case.trip().lookup).any(|question| !question.late.is_empty());
+    if case.lookup_failure().is_none() && !contradicted() {
+        return Ok(None);
+    }
+    match case.seen(Change::UnanswerableResolver)? {
+        Seen::Failed(_) => Found::high().by(Control::UnanswerableResolver).yes(),
+        Seen::Passed(_) | Seen::Nothing => Ok(None),
+    }
 }
 
 /// CONNECT was answered later than `probe.budget.proxy`.

@@ -21,6 +21,8 @@ pub enum Control {
     OtherResolver,
     /// The same resolvers over TCP.
     OtherTransport,
+    /// An address where no resolver can be.
+    UnanswerableResolver,
     /// The other address family.
     OtherFamily,
     /// The handshake without the post-quantum key share.
@@ -42,6 +44,7 @@ impl Control {
     pub const ALL: &[Self] = &[
         Self::ControlName,
         Self::OtherTransport,
+        Self::UnanswerableResolver,
         Self::OtherResolver,
         Self::OtherName,
         Self::SmallHello,
@@ -62,6 +65,7 @@ impl Control {
             Self::OtherName => "other_name",
             Self::OtherResolver => "other_resolver",
             Self::OtherTransport => "other_transport",
+            Self::UnanswerableResolver => "unanswerable_resolver",
             Self::OtherFamily => "other_family",
             Self::SmallHello => "small_hello",
             Self::ClampedSegments => "clamped_segments",
@@ -95,6 +99,8 @@ pub enum Change {
     OtherResolver,
     /// The name from the same resolvers, asked over TCP.
     OtherTransport,
+    /// The name from an address where no resolver can be: whoever answers stands in between.
+    UnanswerableResolver,
     /// This address, with a `ClientHello` that fits one segment.
     SmallHello(SocketAddr),
     /// This address, with segments that pass every link.
@@ -119,6 +125,7 @@ impl Change {
             Self::OtherName(_) => Control::OtherName,
             Self::OtherResolver => Control::OtherResolver,
             Self::OtherTransport => Control::OtherTransport,
+            Self::UnanswerableResolver => Control::UnanswerableResolver,
             Self::SmallHello(_) => Control::SmallHello,
             Self::ClampedSegments(_) => Control::ClampedSegments,
             Self::TtlWalk(..) => Control::TtlWalk,

@@ -97,6 +97,12 @@ impl Plan {
                 client_cert.key
             )?;
         }
+        if self.allowed.contains(&Control::UnanswerableResolver) {
+            writeln!(
+                f,
+                "    may ask: 192.0.2.254, where no resolver can be, for the first hop's name"
+            )?;
+        }
         let walks = self.allowed.contains(&Control::TtlWalk);
         if walks {
             writeln!(

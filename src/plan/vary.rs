@@ -2,7 +2,8 @@
 //!
 //! Only the repeat is the same trip. Every other goes without key and without client certificate.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use url::Host;
 
@@ -14,6 +15,10 @@ use crate::observation::{Change, NotRun, Sent};
 
 /// Segments that pass every link that IPv6 passes (RFC 8200 5: 1280 bytes), headers and options taken off.
 const SMALL_SEGMENT: u16 = 1200;
+
+/// An address that nobody has (RFC 5737 3), and how long it is waited for that nobody answers there.
+const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
+const NOBODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Plan {
     /// The trip with one thing changed.
@@ -30,7 +35,10 @@ impl Plan {
         match change {
             Change::Repeat => return Ok(trip),
             Change::ControlHost(index) => return self.control_trip(index, route),
-            Change::ControlName(_) | Change::OtherResolver | Change::OtherTransport => {
+            Change::ControlName(_)
+            | Change::OtherResolver
+            | Change::OtherTransport
+            | Change::UnanswerableResolver => {
                 self.names(&mut trip, change)?;
             }
             Change::OtherName(address) => {
@@ -85,6 +93,13 @@ impl Plan {
         }
         if !matches!(trip.hop.host, Host::Domain(_)) {
             return Err(NotRun::NotApplicable);
+        }
+        if change == Change::UnanswerableResolver {
+            trip.resolvers = Some(vec![Nameserver::at((NOBODY, 53).into())]);
+            trip.depth = Depth::Lookup;
+            // Who stands in between is near.
+            trip.timeout = trip.timeout.min(NOBODY_TIMEOUT);
+            return Ok(());
         }
         let datagrams = |server: &Nameserver| server.through == Through::Udp;
         if change == Change::OtherTransport

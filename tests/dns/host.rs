@@ -30,6 +30,8 @@ pub(super) struct Files {
     /// Whom a stub asks.
     pub(super) upstream: Option<&'static str>,
     pub(super) hostname: &'static str,
+    /// The one control that may be run.
+    pub(super) control: Option<&'static str>,
 }
 
 impl Files {
@@ -80,9 +82,10 @@ impl Machine {
         };
         let targets: String = names.iter().map(target).collect();
         let (interval, timeout) = if subcommand == "run" { ("1s", "1s") } else { ("1m", "2500ms") };
+        let allow = files.control.map_or("\"passive\"".to_owned(), |one| format!("[\"{one}\"]"));
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"text\"\n\
-             [experiments]\nallow = \"passive\"\n\
+             [experiments]\nallow = {allow}\n\
              [probe]\ntimeout = \"{timeout}\"\ninterval = \"{interval}\"\n\
              [trust]\nsystem = false\n{targets}"
         );

@@ -109,3 +109,27 @@ fn a_resolver_at_a_link_local_address_is_asked_by_its_interface() {
     let check = machine.check(Files::resolv("nameserver fe80::53%c0\n"), API);
     assert_eq!(answer(&check), "[\"127.0.0.1\"]", "{check:#}");
 }
+
+#[test]
+fn a_router_that_redirects_port_53_is_seen_where_no_resolver_can_be() {
+    let Some(machine) = Machine::new() else { return };
+    let _far = NameServer::dnsmasq(
+        &machine.hosts,
+        Host::Internet,
+        UNRELATED,
+        &["--address=/corp.example/"],
+    );
+    let noted = |check: &Value| {
+        let notes = check["notes"].as_array().expect("a list");
+        notes.iter().any(|note| note["cause"] == "dns_intercepted")
+    };
+    let files = || Files { control: Some("unanswerable_resolver"), ..Files::resolv(FAR) };
+    let check = machine.check(files(), API);
+    assert_eq!((answer(&check).as_str(), noted(&check)), ("nxdomain", false), "{check:#}");
+    let on = |command: &str| machine.hosts.on(Host::Router, command);
+    on("nft add table ip n");
+    on("nft 'add chain ip n pre { type nat hook prerouting priority -100; }'");
+    on(&format!("nft add rule ip n pre udp dport 53 dnat to {UNRELATED}"));
+    let check = machine.check(files(), API);
+    assert_eq!((answer(&check).as_str(), noted(&check)), ("nxdomain", true), "{check:#}");
+}
