@@ -6,11 +6,9 @@
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -124,11 +122,18 @@ impl Counts {
     }
 }
 
+/// Who hears every byte that is read, beside the count.
+pub(super) trait Listen: std::fmt::Debug + Send + Sync {
+    /// One read brought these.
+    fn hear(&self, bytes: &[u8]);
+}
+
 /// The stream.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     inner: S,
     counts: Arc<Counts>,
+    listener: Option<Arc<dyn Listen>>,
     /// Bytes that were read too early and come first, and how many of them have come.
     before: Vec<u8>,
     begin: usize,
@@ -148,7 +153,19 @@ enum Split {
 
 impl<S> Counted<S> {
     pub(super) fn new(inner: S, counts: Arc<Counts>) -> Self {
-        Self { inner, counts, before: Vec::new(), begin: 0, split: Split::No }
+        Self { inner, counts, listener: None, before: Vec::new(), begin: 0, split: Split::No }
+    }
+
+    /// The same, and somebody listens.
+    pub(super) fn heard_by(self, listener: Arc<dyn Listen>) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        self.counts.note(bytes);
+        if let Some(listener) = &self.listener {
+            listener.hear(bytes);
+        }
     }
 
     /// The next write leaves in two halves with a pause between: on a socket without Nagle's
@@ -189,7 +206,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         let before = this.before.get(this.begin..).unwrap_or_default();
         if !before.is_empty() {
             let now = before.get(..buffer.remaining()).unwrap_or(before);
-            this.counts.note(now);
+            this.note(now);
             buffer.put_slice(now);
             this.begin = this.begin.saturating_add(now.len());
             return Poll::Ready(Ok(()));
@@ -202,7 +219,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         if let Some(new) = buffer.filled().get(filled..)
             && !new.is_empty()
         {
-            this.counts.note(new);
+            this.note(new);
         }
         if let Poll::Ready(Err(error)) = &answer {
             this.counts.note_error(error);

@@ -23,13 +23,13 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::parse;
-use super::stream::{Counted, Counts};
+use super::stream::{Counted, Counts, Listen};
 use super::tcp::Gauge;
 use crate::observation::{Failure, Framing, HttpKind, Response};
 use crate::plan::RequestPlan;
 use body::{Body, Reading};
 use failure::{End, Stage, Wrong};
-use watch::{Watch, Watched};
+use watch::Watch;
 
 /// A response head at most, HTTP/1.1 and 2 alike.
 const HEAD_LIMIT: usize = 16 * 1024;
@@ -71,7 +71,8 @@ where
     let slack = if http2 { HEAD_SLACK + 2 * u64::from(H2_WINDOW) } else { HEAD_SLACK };
     let counts = Counts::with_limit(HEAD_LIMIT as u64 + slack);
     let watch = Watch::new(http2);
-    let io = Watched::new(Counted::new(stream, Arc::clone(&counts)), Arc::clone(&watch));
+    let listener = Arc::clone(&watch) as Arc<dyn Listen>;
+    let io = Counted::new(stream, Arc::clone(&counts)).heard_by(listener);
     let mut end = End { counts: &counts, watch: &watch, around, http2, stage: Stage::Head };
     let Some(request) = build(plan, tls, http2) else {
         return stopped(end.plain(HttpKind::Other, None, "no such request"));
@@ -87,9 +88,21 @@ fn stopped(failure: Failure) -> Exchange {
     Exchange { response: None, bytes: Vec::new(), stop: Some(failure) }
 }
 
+/// The library's own beginning, before anything is asked.
+async fn ready<T, E: Into<Wrong>>(
+    shaken: impl Future<Output = Result<T, E>>,
+    end: &End<'_>,
+) -> Result<T, Failure> {
+    match timeout_at(end.around.deadline, shaken).await {
+        Ok(Ok(ready)) => Ok(ready),
+        Ok(Err(error)) => Err(end.of(&error.into(), None)),
+        Err(_) => Err(end.late()),
+    }
+}
+
 async fn over_http1<S>(
     plan: &RequestPlan,
-    io: Watched<S>,
+    io: Counted<S>,
     request: Request<()>,
     end: &mut End<'_>,
 ) -> Exchange
@@ -98,10 +111,9 @@ where
 {
     let mut builder = http1::Builder::new();
     let shaken = builder.max_headers(100).max_buf_size(HEAD_LIMIT).handshake(TokioIo::new(io));
-    let (mut sender, connection) = match timeout_at(end.around.deadline, shaken).await {
-        Ok(Ok(shaken)) => shaken,
-        Ok(Err(error)) => return stopped(end.of(&error.into(), None)),
-        Err(_) => return stopped(end.late()),
+    let (mut sender, connection) = match ready(shaken, end).await {
+        Ok(shaken) => shaken,
+        Err(failure) => return stopped(failure),
     };
     let connection = pin!(async { connection.await.map_err(Wrong::from) });
     let mut driver = Driver::of(connection);
@@ -113,7 +125,7 @@ where
 
 async fn over_http2<S>(
     plan: &RequestPlan,
-    io: Watched<S>,
+    io: Counted<S>,
     request: Request<()>,
     end: &mut End<'_>,
 ) -> Exchange
@@ -127,10 +139,9 @@ where
         .initial_window_size(H2_WINDOW)
         .initial_connection_window_size(H2_WINDOW);
     let shaken = builder.handshake::<_, Bytes>(io);
-    let (mut sender, connection) = match timeout_at(end.around.deadline, shaken).await {
-        Ok(Ok(shaken)) => shaken,
-        Ok(Err(error)) => return stopped(end.of(&error.into(), None)),
-        Err(_) => return stopped(end.late()),
+    let (mut sender, connection) = match ready(shaken, end).await {
+        Ok(shaken) => shaken,
+        Err(failure) => return stopped(failure),
     };
     let connection = pin!(async { connection.await.map_err(Wrong::from) });
     let mut driver = Driver::of(connection);

@@ -2,17 +2,14 @@
 //!
 //! Everything has a fixed size, allocated once for a request.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::HEAD_LIMIT;
 use crate::probe::parse::{self, Frames, Head};
+use crate::probe::stream::Listen;
 
 /// What a pause is at least that says something: below it, a busy host alone makes one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -87,7 +84,13 @@ impl Watch {
         self.seen().frames.clone()
     }
 
-    fn note(&self, bytes: &[u8]) {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listen for Watch {
+    fn hear(&self, bytes: &[u8]) {
         let mut seen = self.seen();
         let of_answer = if self.http2 {
             seen.frames.read(bytes)
@@ -106,58 +109,5 @@ impl Watch {
         seen.first.get_or_insert(now);
         seen.last = Some(now);
         seen.reads = seen.reads.saturating_add(1);
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The stream.
-#[derive(Debug)]
-pub(super) struct Watched<S> {
-    inner: S,
-    watch: Arc<Watch>,
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(inner: S, watch: Arc<Watch>) -> Self {
-        Self { inner, watch }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let filled = buffer.filled().len();
-        let answer = Pin::new(&mut this.inner).poll_read(context, buffer);
-        if let Some(new) = buffer.filled().get(filled..)
-            && !new.is_empty()
-        {
-            this.watch.note(new);
-        }
-        answer
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
     }
 }
