@@ -79,10 +79,8 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::OtherResolver, Failed) => "what another resolver answers does not work either",
         (Control::OtherTransport, Passed) => "the resolver answers over TCP",
         (Control::OtherTransport, Failed) => "the resolver does not answer over TCP either",
-        (Control::UnanswerableResolver, Passed) => "nobody answers in the place of a resolver",
-        (Control::UnanswerableResolver, Failed) => {
-            "somebody answers in the place of every resolver"
-        }
+        (Control::UnanswerableResolver, Passed) => "no resolver answers where none can be",
+        (Control::UnanswerableResolver, Failed) => "port 53 is redirected: somebody answers",
         (Control::SmallHello, Passed) => "a small ClientHello passes",
         (Control::SmallHello, Failed) => "a small ClientHello fails too",
         (Control::ClampedSegments, Passed) => "small segments pass",
@@ -124,26 +122,59 @@ fn line(outcome: &Outcome) -> EvidenceLine {
         Ok(trip) => {
             let result =
                 if passed(control, trip) { ControlResult::Passed } else { ControlResult::Failed };
-            (result, detail(trip))
+            (result, detail(control, trip))
         }
     };
     EvidenceLine { control, result, detail, means: means(control, result).to_owned() }
 }
 
 /// What a control's trip measured: own words and numbers, no text of a peer.
-fn detail(trip: &Trip) -> String {
+fn detail(control: Control, trip: &Trip) -> String {
     if let Some(stopper) = hops::walked(trip) {
         return hops::words(stopper);
     }
     let answer = trip.legs.iter().find_map(|leg| leg.response.as_ref());
-    let what = match (trip.failure(), answer) {
+    // A trip that was to end with the look-up has no leg, and failed for no want of one.
+    let failure = match control {
+        Control::ControlName | Control::OtherTransport | Control::UnanswerableResolver => {
+            trip.lookup.failure()
+        }
+        Control::ControlHost
+        | Control::OtherName
+        | Control::OtherResolver
+        | Control::OtherFamily
+        | Control::SmallHello
+        | Control::ClampedSegments
+        | Control::TtlWalk
+        | Control::Http1
+        | Control::NoKey
+        | Control::Repeat => trip.failure(),
+    };
+    let what = match (failure, answer) {
         (Some(failure), _) => format!("{} {}", failure.layer(), failure.kind()),
         (None, Some(response)) => format!("status {}", response.status),
-        (None, None) if trip.legs.is_empty() => {
-            format!("{} addresses", trip.lookup.addresses().len())
-        }
+        (None, None) if trip.legs.is_empty() => match trip.lookup.addresses().len() {
+            1 => "1 address".to_owned(),
+            count => format!("{count} addresses"),
+        },
         (None, None) => "handshake complete".to_owned(),
     };
     let host = if trip.host.is_empty() { &trip.lookup.name } else { &trip.host };
     format!("{host}: {what} in {:.0} ms", trip.seconds * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_that_found_the_name_is_told_as_found() {
+        let trip = |lookup: &str| {
+            toml::from_str::<Trip>(&format!("[lookup]\nname = \"www.example\"\n{lookup}")).unwrap()
+        };
+        let found = trip("a = { addresses = [\"192.0.2.1\"] }");
+        assert_eq!(detail(Control::ControlName, &found), "www.example: 1 address in 0 ms");
+        let denied = trip("a = { failed = { kind = \"nxdomain\" } }");
+        assert_eq!(detail(Control::ControlName, &denied), "www.example: dns nxdomain in 0 ms");
+    }
 }

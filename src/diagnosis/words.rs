@@ -80,9 +80,12 @@ fn means(
         Confidence::Low => format!("It looks as if {}; {clause}", slots.fill(says)),
         Confidence::Medium | Confidence::High => clause.to_owned(),
     };
-    let mut letters = seen.chars();
-    let first = letters.next().map(|c| c.to_ascii_uppercase());
-    let mut sentence: String = first.into_iter().chain(letters).collect();
+    let mut sentence = seen;
+    // A sentence that begins with a host begins with its name as it is.
+    let host = sentence.split(' ').next().is_some_and(|word| word.contains('.'));
+    if let Some(first) = sentence.get_mut(..1).filter(|_| !host) {
+        first.make_ascii_uppercase();
+    }
     if let Some(because) = because {
         sentence.push_str("; ");
         sentence.push_str(because);

@@ -126,7 +126,7 @@ fn tree(out: &mut String, trip: &Trip, evidence: &[EvidenceLine], at: Option<Lay
             ControlResult::NotRun => '–',
         };
         let detail = shown(&line.detail);
-        let text = format!("  {mark} {:<16} {detail:<42} -> {}", line.control.label(), line.means);
+        let text = format!("  {mark} {:<22} {detail:<40} -> {}", line.control.label(), line.means);
         out.push_str(&format!("{}\n", cut(&text)));
     }
 }
