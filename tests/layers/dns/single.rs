@@ -142,7 +142,9 @@ fn a_silent_server_is_asked_again_and_never_waited_for() {
     let site = site();
     let trip = way(&site, &first).asking(second.address()).within(AMPLE).walk();
     assert_eq!(finding(&trip), "401 over 1.1");
-    let silent = trip.lookup.questions.iter().filter(|q| q.server.address == second.address());
+    let of_second = |q: &&Question| q.server.address == second.address();
+    let silent: Vec<&Question> = trip.lookup.questions.iter().filter(of_second).collect();
+    assert_eq!(silent.len(), 2, "both families");
     for question in silent {
         // Neither answer nor failure: the trip was over before.
         assert!(question.reply.is_none() && question.stop.is_none(), "{question:?}");
