@@ -303,6 +303,9 @@ UplinkDown uplink_down tcp Network Broken {
 EdgeUnreachable edge_unreachable tcp Edge Broken {
     says "the provider's edge at {host} answers on no route, the control hosts do on each" or "the provider's edge, or one firewall in front of all routes"
     do "Wait and retry with back-off; watch the provider's status page." not NOTHING_HERE }
+TcpDataDropped tcp_data_dropped tcp Firewall Broken {
+    says "a firewall drops all that is sent to {address} after the connection is made" or "a firewall or a lost state on the way, or the far end"
+    do "Firewall team: find what lets the TCP handshake to {address} port {port} pass, and nothing after it." not NOTHING_SENT }
 MtuBlackhole mtu_blackhole tcp Network Broken {
     says "full-sized packets to or from {address} vanish on the way, small ones pass" or "a link with a small MTU and filtered ICMP, or the far end"
     do "Network team: let ICMP type 3 code 4 (IPv6: packet too big) pass, or clamp the MSS on the way to {address}." not "rely on ping: small packets pass, and prove nothing." }

@@ -277,3 +277,14 @@ fn a_drop_is_told_with_the_last_hop_that_was_heard_of() {
     let detail = walk["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("silence after hop 1 (10.1.2.1)"), "{detail}");
 }
+
+#[test]
+fn data_that_is_dropped_after_the_handshake_is_not_the_edges_handshake() {
+    let Some(world) = World::new() else { return };
+    // Without data a packet has 52 bytes, a SYN 60.
+    let data = "meta length > 80";
+    world.hosts.firewall(&format!("ip daddr {} tcp dport 443 {data} drop", API[0]));
+    let (code, document) = world.verdict("");
+    let alone = [Some("broken"), Some("tcp_data_dropped"), Some("undetermined"), Some("low")];
+    assert_eq!((code, said(&document, 0)), (2, alone), "{document:#}");
+}

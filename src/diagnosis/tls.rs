@@ -4,7 +4,7 @@ use super::case::{Case, Found, Seen, rule};
 use super::hops::our_firewall;
 use super::{Held, Rule};
 use crate::cause::{Cause, Party, Status};
-use crate::observation::{Change, Control, Failure, Leg, Sent, TlsFailure, TlsKind, Trip};
+use crate::observation::{Change, Control, Failure, Leg, Sent, Socket, TlsFailure, TlsKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::TlsClientCertRejected, client_cert_rejected),
@@ -13,6 +13,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(Cause::TlsVersionUnsupported, version_unsupported),
     rule(Cause::SniFiltered, sni_filtered),
     rule(Cause::TlsHelloTooLarge, hello_too_large),
+    rule(Cause::TcpDataDropped, data_dropped),
     rule(Cause::EdgeTlsFailed, edge_tls_failed),
     rule(Cause::TlsPlaintextReply, plaintext_reply),
     rule(Cause::TlsCorrupted, corrupted),
@@ -141,6 +142,30 @@ fn sni_filtered(case: &Case<'_>) -> Held {
         Some(found) => found.yes(),
         None => Found::undetermined().by(Control::OtherName).yes(),
     }
+}
+
+/// A connection is made, and nothing that is sent on it is ever acknowledged, whatever its name and size.
+/// Where every other route is cut too, it is the edge's.
+fn data_dropped(case: &Case<'_>) -> Held {
+    let unheard = |failure: &TlsFailure| {
+        let unacknowledged = |socket: Socket| socket.unacked > 0 && socket.bytes_acked == 0;
+        failure.kind == TlsKind::Timeout
+            && failure.received == 0
+            && failure.socket.is_some_and(unacknowledged)
+    };
+    let Some((leg, _)) = case.tls().filter(|(_, failure)| unheard(failure)) else {
+        return Ok(None);
+    };
+    if case.every_route(|other| cut(other).is_some())
+        || case.other_name(leg)?.failed().is_none()
+        || case.seen(Change::SmallHello(leg.address))?.failed().is_none()
+    {
+        return Ok(None);
+    }
+    if case.other_route_arrives() && case.control_host()?.passed() {
+        return Found::high().by_other_route().yes();
+    }
+    Found::undetermined().yes()
 }
 
 /// The address fails the handshake for every name, on every route, and unrelated hosts work.

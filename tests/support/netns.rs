@@ -132,7 +132,7 @@ impl Hosts {
     /// A rule of the router's firewall.
     #[track_caller]
     pub(crate) fn firewall(&self, rule: &str) {
-        self.on(Host::Router, &format!("nft add rule inet f fw {rule}"));
+        self.on(Host::Router, &format!("nft 'add rule inet f fw {rule}'"));
     }
 
     /// Gives the client a way out over IPv6 too.
