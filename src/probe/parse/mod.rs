@@ -10,6 +10,7 @@ mod queue;
 
 pub use self::queue::{QueuedError, queued_error};
 pub use super::dns::{Asked, Hosts, Listed, ResolvConf, read_resolv_conf};
+pub use super::proxy::challenge::{Challenge, Scheme, challenges};
 pub use super::tls::first;
 pub use events::Events;
 pub use frames::{Frames, Goaway};
