@@ -11,6 +11,10 @@ mod queue;
 pub use self::queue::{QueuedError, queued_error};
 pub use super::dns::{Asked, Hosts, Listed, ResolvConf, read_resolv_conf};
 pub use super::proxy::challenge::{Challenge, Scheme, challenges};
+#[cfg(feature = "ntlm")]
+pub use super::proxy::ntlm::{
+    NtlmChallenge, NtlmFlaw, NtlmFresh, NtlmLogin, channel_bindings, ntlm_challenge, ntlm_negotiate,
+};
 pub use super::tls::first;
 pub use events::Events;
 pub use frames::{Frames, Goaway};

@@ -4,6 +4,8 @@
 pub(super) mod challenge;
 #[cfg_attr(not(test), expect(dead_code, reason = "no exchange logs in yet"))]
 mod digest;
+#[cfg(feature = "ntlm")]
+pub(super) mod ntlm;
 
 use std::time::Duration;
 
