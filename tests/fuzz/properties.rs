@@ -2,6 +2,10 @@
 //!
 //! One function a parser. The fuzz targets run it on what libFuzzer invents, the tests on the corpora.
 
+// By its place: this file is a library's first in one package, and a module in the other.
+#[path = "proxies.rs"]
+mod proxies;
+
 use std::net::IpAddr;
 
 use egressd::observation::{Family, First, Flaw, Framing, Protocol, Reply};
@@ -10,17 +14,21 @@ use egressd::probe::parse::{
     queued_error, read_resolv_conf, transfer_codings,
 };
 
+pub use proxies::{challenge, ntlm_challenge};
+
 /// A parser's name, as of its target and its corpus, and what holds of it.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Property; 8] = [
+pub const ALL: [Property; 10] = [
+    ("challenge", challenge),
     ("dns_answer", dns_answer),
     ("error_queue", error_queue),
     ("events", events),
     ("h2_frames", h2_frames),
     ("hosts", hosts),
     ("http_head", http_head),
+    ("ntlm_challenge", ntlm_challenge),
     ("resolv_conf", resolv_conf),
     ("tls_first", tls_first),
 ];

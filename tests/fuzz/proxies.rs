@@ -1,0 +1,63 @@
+//! What holds of what is read on the way through a proxy: its challenges.
+
+use egressd::probe::parse::{
+    Challenge, NtlmFresh, NtlmLogin, challenges, ntlm_challenge as read_ntlm,
+};
+
+/// Challenges keep to their limits, are those of each field in order, and mean the same written anew.
+pub fn challenge(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let fields: Vec<&str> = text.lines().collect();
+    let whole = challenges(fields.iter().copied());
+    assert!(whole.len() <= 16 && whole.iter().all(|one| one.parameters.len() <= 32));
+    for (name, value) in whole.iter().flat_map(|one| &one.parameters) {
+        assert!(!name.is_empty() && !name.contains(|c: char| c.is_ascii_uppercase() || c == ' '));
+        assert!(fields.iter().any(|field| field.to_ascii_lowercase().contains(name)));
+        assert!(value.chars().all(|c| text.contains(c)), "{value} is invented");
+    }
+    for token in whole.iter().filter_map(|one| one.token.as_deref()) {
+        assert!(token.is_ascii() && fields.iter().any(|field| field.contains(token)));
+    }
+    let each = fields.iter().flat_map(|field| challenges([*field])).take(16);
+    assert!(each.eq(whole.iter().cloned()));
+    let anew: Vec<String> = whole.iter().map(written).collect();
+    assert_eq!(challenges(anew.iter().map(String::as_str)), whole);
+    assert_eq!(challenges([anew.join(",").as_str()]), whole);
+}
+
+/// A challenge as RFC 9110 11.3 has it written.
+fn written(challenge: &Challenge) -> String {
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let pairs = challenge.parameters.iter();
+    let pairs = pairs.map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
+    let words = challenge.token.clone().into_iter().chain(pairs).collect::<Vec<_>>().join(", ");
+    format!("{:?} {words}", challenge.scheme)
+}
+
+/// A challenge that is taken is answered by a sound message, whose fields are inside of it and after its head.
+pub fn ntlm_challenge(bytes: &[u8]) {
+    let Ok(read) = read_ntlm(bytes) else { return };
+    assert!(bytes.starts_with(b"NTLMSSP\0\x02\0\0\0") && (32..=16 * 1024).contains(&bytes.len()));
+    let login = NtlmLogin { user: "DOMAIN\\user", password: "planted-secret", workstation: "" };
+    let answer = |nonce, bindings| read.answer(login, NtlmFresh { nonce, time: 0, bindings });
+    for bindings in [None, Some([0xbb; 16])] {
+        let whole = answer([0xaa; 8], bindings);
+        assert!(whole.starts_with(b"NTLMSSP\0\x03\0\0\0"));
+        let mut at = u32::from_le_bytes(whole[16..20].try_into().unwrap());
+        assert!(at == 64 || at == 88);
+        for field in whole[12..60].chunks(8) {
+            let length = u16::from_le_bytes([field[0], field[1]]);
+            assert_eq!(field[..2], field[2..4]);
+            assert_eq!(field[4..], at.to_le_bytes());
+            at += u32::from(length);
+        }
+        assert_eq!(whole.len(), at as usize);
+        // Either the server says its time and gets a MIC, or the time is ours, which is none here.
+        let nt = u32::from_le_bytes(whole[24..28].try_into().unwrap()) as usize;
+        let lm = &whole[nt - 24..nt];
+        assert_eq!(lm == [0; 24], whole[16] == 88);
+        assert!(whole[16] == 88 || whole[nt + 24..nt + 32] == [0; 8]);
+        assert_eq!(whole[nt + 32..nt + 40], [0xaa; 8]);
+        assert_ne!(answer([0; 8], bindings), whole);
+    }
+}
