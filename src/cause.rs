@@ -106,7 +106,8 @@ labels!(Party {
 labels!(Status { Ok = "ok", Degraded = "degraded", Unknown = "unknown", Broken = "broken" });
 
 /// One row of the table. Text slots: `{host}`, `{port}`, `{address}`, `{resolver}`, `{proxy}`,
-/// `{route}`, `{status}`, `{key}`, `{offender}`: configured names and own measurements only.
+/// `{route}`, `{status}`, `{key}`, `{offender}`, `{pac}`, `{until}`, `{offers}`, `{scheme}`, `{ticket}`,
+/// `{tls}`: configured names and own measurements only.
 #[derive(Debug)]
 pub struct Row {
     /// The cause.
@@ -326,6 +327,12 @@ EgressOpenUnexpectedly egress_open_unexpectedly tcp Firewall Degraded {
 ProxyNameUnresolvable proxy_name_unresolvable proxy Client Broken {
     says "the proxy's name {proxy} does not resolve here" or "this host's proxy setting, or its DNS"
     do "Owner of this host: correct the proxy's name {proxy}, or its DNS." not NOTHING_SENT }
+PacUnavailable pac_unavailable proxy Client Broken {
+    says "the PAC file {pac} cannot be had" or "the server of the PAC file, or the way to it"
+    do "Owner of this host: correct the URL {pac}, or its server." not NOTHING_SENT }
+PacInvalid pac_invalid proxy Client Broken {
+    says "the PAC file {pac} names no way: it is faulty" or "the PAC file"
+    do "Owner of the PAC file {pac}: correct it; the engine's words are in this check's failure." not NOTHING_SENT }
 ProxyDown proxy_down proxy Proxy Broken {
     says "the proxy {proxy} refuses connections" or "the proxy, or a firewall before it"
     do "Proxy team: start the service of {proxy}, or correct its port in the configuration." not NOTHING_SENT }
@@ -335,9 +342,21 @@ ProxyUnreachable proxy_unreachable proxy Network Broken {
 ProxyMisconfigured proxy_misconfigured proxy Client Broken {
     says "what answers at {proxy} is no HTTP proxy" or "this host's proxy setting, or the service there"
     do "Owner of this host: correct scheme and port of {proxy}." not NOTHING_SENT }
+ProxyTlsFailed proxy_tls_failed proxy Proxy Broken {
+    says "the TLS of the proxy {proxy} itself fails ({tls})" or "the proxy's own TLS, or a device before it"
+    do "Proxy team: mend certificate and TLS of {proxy}; or owner of this host: add its CA to the route's `ca_files`." not "disable verification: a login would go to whoever answers." }
 ProxyAuthRequired proxy_auth_required proxy Credential Broken {
     says "the proxy {proxy} asks for a login and none is configured" or "the proxy's rules, or the missing login"
     do "Owner of this host: get a proxy account for {proxy}, or an exemption for {host}." not "retry with somebody's password: failed logins lock accounts." }
+ProxyAuthRejected proxy_auth_rejected proxy Credential Broken {
+    says "the proxy {proxy} rejects the configured login" or "the login, or the proxy's own directory"
+    do "Owner of the proxy account: renew or unlock it for {proxy}, then change the configured secret." not "retry: failed logins lock accounts. It is sent again at {until}, or once it has changed." }
+ProxyAuthUnsupported proxy_auth_unsupported proxy Client Broken {
+    says "the proxy {proxy} takes {offers} only, and the login is {scheme}" or "the route's `auth`, or the proxy's schemes"
+    do "Owner of this host: configure a login by {offers} for {proxy}." not NOTHING_SENT }
+ProxyAuthUnavailable proxy_auth_unavailable proxy Credential Broken {
+    says "there is no Kerberos ticket for the proxy {proxy}: {ticket}" or "the KDC, or the keytab of this host"
+    do "Owner of the proxy account: {ticket}; mend keytab, account or KDC." not "configure a weaker scheme." }
 ProxyDenied proxy_denied proxy Proxy Broken {
     says "the proxy {proxy} refuses {host}" or "the proxy's rules, or a device behind it"
     do "Proxy team: allow CONNECT {host}:{port} at {proxy}." not NOTHING_SENT }

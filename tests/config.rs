@@ -115,6 +115,7 @@ const TABLES: &[&str] = &[
     "[dns]",
     "[control]",
     "[[route]]",
+    "[[route]]\n[route.auth]",
     "[log]",
     "[metrics]",
     "[[target]]",

@@ -18,6 +18,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use egressd::config::{self, Secret};
+use egressd::daemon::keys::equip;
 use egressd::observation::{Ending, Trip};
 use egressd::plan::{self, Given, Plan, ProxyVariables, TripPlan};
 use egressd::probe::Network;
@@ -56,6 +57,8 @@ pub(crate) struct Way {
     /// As the configuration writes them.
     dns: Vec<String>,
     proxy: Option<String>,
+    /// Further lines of its route.
+    beside: String,
     key: Option<&'static str>,
     public: Authority,
     organisation: Option<Authority>,
@@ -71,6 +74,7 @@ impl Way {
             addresses: "all",
             dns: Vec::new(),
             proxy: None,
+            beside: String::new(),
             key: None,
             public: PUBLIC.clone(),
             organisation: None,
@@ -99,6 +103,11 @@ impl Way {
         Self { proxy: Some(format!("http://{proxy}")), ..self }
     }
 
+    /// Through a proxy by its URL, with further lines of the route.
+    fn by(self, proxy: impl Into<String>, beside: &str) -> Self {
+        Self { proxy: Some(proxy.into()), beside: beside.to_owned(), ..self }
+    }
+
     pub(crate) fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -107,7 +116,11 @@ impl Way {
         let Self { url, provider, addresses, .. } = self;
         let (proxy, route) = match &self.proxy {
             None => (String::new(), "direct"),
-            Some(url) => (format!("[[route]]\nname = \"proxy\"\nproxy = \"{url}\"\n"), "proxy"),
+            Some(url) => {
+                let beside = &self.beside;
+                let route = format!("[[route]]\nname = \"proxy\"\nproxy = \"{url}\"\n{beside}\n");
+                (route, "proxy")
+            }
         };
         let servers = &self.dns;
         let dns = if servers.is_empty() {
@@ -147,7 +160,8 @@ impl Way {
         let plan = self.plan();
         let target = &plan.targets[0];
         let key = self.key.map(|key| Secret::new(key.to_owned()));
-        let trip = plan.trip(target, &target.routes[0].route, key.as_ref());
+        let mut trip = plan.trip(target, &target.routes[0].route, key.as_ref());
+        equip(&mut trip);
         Walker {
             network: Arc::new(Network::new(&plan).expect("a sound plan")),
             trip: Arc::new(trip),

@@ -20,6 +20,8 @@ mod scenarios;
 mod layers;
 // The look-up with real name servers and the host's own configuration.
 mod dns;
+// Logins at proxies, and how often one is tried.
+mod logins;
 // State over time.
 mod store;
 // `egressd check`, the real binary against real servers.

@@ -6,20 +6,12 @@ use egressd::cause::{Cause, Party, Status};
 use egressd::diagnosis::{
     Confidence, Finding, Findings, NetworkState, RouteVerdict, TargetVerdict,
 };
-use egressd::observation::{Expect, Lookup, Needs, Trip};
+use egressd::observation::{Expect, Needs, Trip};
 use egressd::store::{Declared, Own, Report, Store, Walked};
 use jiff::Timestamp;
 
 fn trip() -> Trip {
-    Trip {
-        started: Timestamp::UNIX_EPOCH,
-        seconds: 0.0,
-        proxied: false,
-        host: String::new(),
-        lookup: Lookup::default(),
-        legs: Vec::new(),
-        untried: Vec::new(),
-    }
+    Trip { started: Timestamp::UNIX_EPOCH, ..Trip::default() }
 }
 
 /// A route that works, or is broken for a cause.

@@ -14,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 pub use problem::{Problem, nearest};
-pub use value::{Period, Pick, Secret, SecretSource, Text};
+pub use value::{FileSource, Period, Pick, Secret, SecretSource, Text};
 
 /// The file that a new installation starts from, and what runs where there is none.
 pub const EMBEDDED: &str = include_str!("../../config/egressd.toml");
@@ -135,14 +135,44 @@ pub struct Control {
 pub struct Route {
     /// Its name.
     pub name: Option<Spanned<String>>,
-    /// The proxy's URL, or `environment`.
+    /// The proxy's URL, that of a PAC file, or `environment`.
     pub proxy: Option<Spanned<Text>>,
+    /// The login at the proxy.
+    pub auth: Option<Spanned<Auth>>,
+    /// At which proxies of a PAC file the login may be used.
+    pub auth_hosts: Vec<Spanned<String>>,
+    /// Further roots for the proxy's own certificate, PEM.
+    pub ca_files: Vec<Spanned<PathBuf>>,
+    /// Further headers of a CONNECT.
+    pub connect_headers: BTreeMap<Spanned<String>, String>,
+    /// Whether a PAC file may come over plain HTTP.
+    pub insecure_pac: bool,
     /// The address that its connections leave from.
     pub source: Option<Spanned<String>>,
     /// The interface that they leave by.
     pub interface: Option<Spanned<String>>,
     /// A label for the way out.
     pub egress: Option<String>,
+}
+
+/// A login at a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// `basic`, `digest`, `ntlm` or `negotiate`.
+    pub scheme: Option<Spanned<String>>,
+    /// The user's name.
+    pub username: Option<Spanned<Text>>,
+    /// The domain of NTLM.
+    pub domain: Option<String>,
+    /// The password.
+    pub password: Option<Spanned<SecretSource>>,
+    /// The keytab of Negotiate.
+    pub keytab: Option<Spanned<FileSource>>,
+    /// The principal of Negotiate.
+    pub principal: Option<Spanned<Text>>,
+    /// The credential cache of Negotiate: a file, or `TYPE:residual`.
+    pub ccache: Option<String>,
 }
 
 /// What is logged, and how.

@@ -190,6 +190,53 @@ impl fmt::Display for SecretSource {
     }
 }
 
+/// Where a secret file is that is not text: a path, or a credential of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileSource {
+    /// Its path.
+    Path(PathBuf),
+    /// A credential of systemd, by its name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FileTable {
+    File(PathBuf),
+    Credential(String),
+}
+
+impl<'de> Deserialize<'de> for FileSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Spelling;
+        impl<'de> Visitor<'de> for Spelling {
+            type Value = FileSource;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, { file = \"PATH\" } or { credential = \"NAME\" }")
+            }
+            fn visit_str<E: de::Error>(self, path: &str) -> Result<FileSource, E> {
+                Ok(FileSource::Path(path.into()))
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<FileSource, M::Error> {
+                FileTable::deserialize(MapAccessDeserializer::new(map)).map(|table| match table {
+                    FileTable::File(path) => FileSource::Path(path),
+                    FileTable::Credential(name) => FileSource::Credential(name),
+                })
+            }
+        }
+        deserializer.deserialize_any(Spelling)
+    }
+}
+
+impl fmt::Display for FileSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "file {}", path.display()),
+            Self::Credential(name) => write!(f, "systemd credential {name}"),
+        }
+    }
+}
+
 /// A value that cannot be printed: no `Display`, no `Serialize`, and a `Debug` that says only that
 /// it is one. Its memory is wiped when it goes.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::keys;
 use crate::diagnosis::{Baseline, control_passed};
 use crate::observation::{Control, NotRun, Trip};
 use crate::plan::{Plan, Route};
@@ -36,7 +37,8 @@ impl Controls {
 
     /// A fresh trip to a control host: somebody else's of the last two seconds, or a new one.
     pub async fn trip(&self, route: &Route, index: usize) -> Result<Trip, NotRun> {
-        let planned = self.plan.control_trip(index, route)?;
+        let mut planned = self.plan.control_trip(index, route)?;
+        keys::equip(&mut planned);
         let key = (route.name.clone(), index);
         let cell = {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,8 +83,9 @@ impl Controls {
         }
     }
 
-    /// Carries over what is known of routes that a new plan still has.
+    /// Carries over what is known of routes that a new plan still has, and of logins.
     pub fn remember(&self, old: &Self) {
+        self.network.remember(&old.network);
         let same = |index: usize| self.plan.controls.get(index) == old.plan.controls.get(index);
         let theirs = old.worked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ours = self.worked.lock().unwrap_or_else(PoisonError::into_inner);

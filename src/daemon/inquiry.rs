@@ -135,6 +135,7 @@ impl Inquiry {
         if let Some(tls) = &mut trip.tls {
             tls.client.clone_from(&self.client);
         }
+        keys::equip(&mut trip);
         trip
     }
 
@@ -149,7 +150,7 @@ impl Inquiry {
             .zip(trips)
             .map(|(used, trip)| Walk {
                 route: used.route.name.clone(),
-                proxy: used.route.proxy.as_ref().map(ToString::to_string),
+                proxy: used.route.proxy().map(ToString::to_string),
                 expect: used.expect,
                 trip,
                 baseline: self.context.controls.baseline(&used.route.name),

@@ -1,13 +1,15 @@
-//! API keys and those of client certificates, read when they are used: a file's change counts at once, a file that vanishes is a finding.
+//! API keys, those of client certificates and logins at proxies, read when they are used: a file's change
+//! counts at once, a file that vanishes is a finding.
 //!
 //! A secret from a file loses exactly one final line break. What no header may carry is found here and
 //! never sent; its place is said, its value never.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::environment;
-use crate::config::{Secret, SecretSource};
+use crate::config::{FileSource, Secret, SecretSource};
 use crate::diagnosis::Key;
+use crate::plan::{Account, Credential, Proof, TripPlan};
 
 /// A key larger than this is no key.
 const LIMIT: u64 = 64 * 1024;
@@ -33,6 +35,57 @@ pub fn read(source: Option<&SecretSource>) -> (Key, Option<Secret>) {
 /// The text of a PEM file's secret, line breaks and all, or why there is none, with its place.
 pub fn read_pem(source: &SecretSource) -> Result<Secret, String> {
     value(source).map(Secret::new).map_err(|why| format!("{source}: {why}"))
+}
+
+/// Gives a trip the login of its proxy as it is now, or why there is none.
+pub fn equip(trip: &mut TripPlan) {
+    if let Some(tunnel) = &mut trip.tunnel {
+        tunnel.credential = tunnel.proxy.account.as_ref().map(credential);
+    }
+}
+
+fn credential(account: &Account) -> Result<Credential, String> {
+    let of = |password| Credential::Password {
+        scheme: account.scheme,
+        name: account.name.clone(),
+        domain: account.domain.clone(),
+        password,
+    };
+    let principal = account.name.clone();
+    match &account.proof {
+        Proof::Given(password) => Ok(of(password.clone())),
+        Proof::Password(source) => {
+            let password = value(source).and_then(|password| match password.as_str() {
+                "" => Err("it is empty".to_owned()),
+                text if text.contains(char::is_control) => {
+                    Err("a control character is in it".to_owned())
+                }
+                _ => Ok(password),
+            });
+            let password = password.map_err(|why| format!("{source}: {why}"))?;
+            Ok(of(Secret::new(password)))
+        }
+        Proof::Keytab(source) => {
+            let path = readable(source).map_err(|why| format!("{source}: {why}"))?;
+            Ok(Credential::Ticket { principal, keytab: Some(path), cache: None })
+        }
+        Proof::Cache(cache) => {
+            Ok(Credential::Ticket { principal, keytab: None, cache: cache.clone() })
+        }
+    }
+}
+
+/// The path of a file that a library reads by itself, where it can be read.
+fn readable(source: &FileSource) -> Result<PathBuf, String> {
+    let path = match source {
+        FileSource::Path(path) => path.clone(),
+        FileSource::Credential(name) => match environment::credentials() {
+            Some(folder) => folder.join(name),
+            None => return Err("systemd handed no credentials over".to_owned()),
+        },
+    };
+    std::fs::File::open(&path).map_err(|error| error.to_string())?;
+    Ok(path)
 }
 
 fn value(source: &SecretSource) -> Result<String, String> {

@@ -1,23 +1,14 @@
-//! What a rule sees: one route's trip, the other routes beside it, and the controls.
-//!
-//! Asking for a control that was not run yet ends the rule with `Needed`; so rules read as prose.
+//! What a rule sees: one route's trip, and the other routes beside it. What the controls say is `seen`.
 
-use super::experiment;
-use super::{Author, Baseline, Evidence, Experiment, Outcome, Symptom, TargetFacts, Walk, author};
+pub(super) use super::seen::{Needed, Seen};
+use super::{Author, Evidence, Symptom, TargetFacts, Walk, author};
 use crate::cause::{Cause, Party, Status};
 use crate::diagnosis::Confidence;
 use crate::observation::{
     Chain, Change, Control, DnsFailure, Ending, Expect, Failure, HttpFailure, Leg, LocalFailure,
-    Lookup, NotRun, ProxyFailure, Response, TcpFailure, TlsFailure, Trip, Trust,
+    Login, Lookup, ProxyFailure, Response, TcpFailure, TlsFailure, Trip, Trust,
 };
 use crate::provider::Reading;
-
-/// Control hosts that are asked at most; two are enough for confidence high.
-const CONTROL_HOSTS: usize = 2;
-
-/// The experiments that a rule needs before it can answer.
-#[derive(Debug)]
-pub(crate) struct Needed(pub(super) Vec<Experiment>);
 
 /// A rule's yes: how sure, whom it names where that is not the usual party, and what decided.
 #[derive(Clone, Debug)]
@@ -81,37 +72,6 @@ impl Found {
     }
 }
 
-/// What a control says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Seen<'a> {
-    /// What it tests works.
-    Passed(&'a Trip),
-    /// It fails too.
-    Failed(&'a Trip),
-    /// It was not run, or proves nothing here.
-    Nothing,
-}
-
-impl<'a> Seen<'a> {
-    pub(super) fn passed(self) -> bool {
-        matches!(self, Self::Passed(_))
-    }
-
-    pub(super) fn failed(self) -> Option<&'a Trip> {
-        match self {
-            Self::Failed(trip) => Some(trip),
-            Self::Passed(_) | Self::Nothing => None,
-        }
-    }
-
-    pub(super) fn trip(self) -> Option<&'a Trip> {
-        match self {
-            Self::Passed(trip) | Self::Failed(trip) => Some(trip),
-            Self::Nothing => None,
-        }
-    }
-}
-
 /// One route, with all that is known around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
@@ -138,13 +98,22 @@ impl<'a> Case<'a> {
         self.walk.proxy.is_some()
     }
 
-    /// The look-up of the first hop, where it gave no address.
+    /// Whether the name that was looked up last is a proxy's.
+    pub(super) fn looks_up_a_proxy(&self) -> bool {
+        let here = self.trip().resolved_here.as_ref();
+        self.proxied() && here.is_none_or(|lookup| lookup.failure().is_none())
+    }
+
+    /// The look-up that gave no address: the first hop's, or that of the target's own name where the
+    /// proxy is to be told an address.
     pub(super) fn lookup_failure(&self) -> Option<(&'a Lookup, DnsFailure)> {
         if !self.trip().legs.is_empty() {
             return None;
         }
-        match self.trip().lookup.failure()? {
-            Failure::Dns(failure) => Some((&self.trip().lookup, failure)),
+        let of_target = self.trip().resolved_here.as_ref().filter(|_| !self.looks_up_a_proxy());
+        let lookup = of_target.unwrap_or(&self.trip().lookup);
+        match lookup.failure()? {
+            Failure::Dns(failure) => Some((lookup, failure)),
             Failure::Local(_)
             | Failure::Tcp(_)
             | Failure::Proxy(_)
@@ -215,6 +184,22 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Where the login is that the proxy asks for, if it cannot be read.
+    pub(super) fn unreadable_login(&self) -> Option<String> {
+        let failure = self.proxy().filter(ProxyFailure::asks_for_login)?;
+        match failure.login {
+            // The reason stands behind the place.
+            Login::Unreadable(why) => Some(why.split(": ").next().unwrap_or_default().to_owned()),
+            Login::None
+            | Login::NotAsked
+            | Login::Sent(_)
+            | Login::Rejected(_)
+            | Login::Withheld(_)
+            | Login::NotOffered(_)
+            | Login::NoTicket(_) => None,
+        }
+    }
+
     /// Why the configured client certificate could not be shown to a server that asked for one.
     pub(super) fn unusable_certificate(&self) -> Option<&'a str> {
         self.trip().leading()?.asked.as_ref()?.unusable.as_deref()
@@ -270,15 +255,24 @@ impl<'a> Case<'a> {
             return Some(Symptom {
                 layer: failure.layer().to_owned(),
                 kind: failure.kind().to_owned(),
-                status: match failure {
-                    Failure::Proxy(failure) => failure.status,
+                status: match &failure {
+                    Failure::Proxy(failure) => failure.answer(),
                     Failure::Local(_)
                     | Failure::Dns(_)
                     | Failure::Tcp(_)
                     | Failure::Tls(_)
                     | Failure::Http(_) => None,
                 },
-                mark: self.chain().and_then(Chain::top_issuer).map(str::to_owned),
+                mark: match &failure {
+                    Failure::Proxy(failure) => Some(failure.login.label().to_owned()),
+                    Failure::Local(_)
+                    | Failure::Dns(_)
+                    | Failure::Tcp(_)
+                    | Failure::Tls(_)
+                    | Failure::Http(_) => {
+                        self.chain().and_then(Chain::top_issuer).map(str::to_owned)
+                    }
+                },
             });
         }
         let (response, reading, author) = self.answer()?;
@@ -304,113 +298,6 @@ impl<'a> Case<'a> {
     pub(super) fn symptom_of(&self, trip: &Trip) -> Option<Symptom> {
         let walk = Walk { trip: trip.clone(), ..self.walk.clone() };
         Case { walk: &walk, ..*self }.symptom()
-    }
-
-    fn outcome(&self, change: Change) -> Option<&'a Outcome> {
-        self.evidence.outcomes.iter().find(|outcome| {
-            outcome.experiment.route == self.walk.route && outcome.experiment.change == change
-        })
-    }
-
-    fn need(&self, changes: &[Change]) -> Needed {
-        let experiment = |change| Experiment { route: self.walk.route.clone(), change };
-        Needed(changes.iter().copied().map(experiment).collect())
-    }
-
-    /// What an experiment brought; asks for it where it was not tried yet.
-    pub(super) fn seen(&self, change: Change) -> Result<Seen<'a>, Needed> {
-        match self.outcome(change).map(|outcome| &outcome.result) {
-            None if self.asks => Err(self.need(&[change])),
-            None => Ok(Seen::Nothing),
-            Some(Err(
-                NotRun::NotAllowed | NotRun::NotConfigured | NotRun::NotApplicable | NotRun::NoTime,
-            )) => Ok(Seen::Nothing),
-            Some(Ok(trip)) if experiment::passed(change.control(), trip) => Ok(Seen::Passed(trip)),
-            Some(Ok(trip)) => Ok(Seen::Failed(trip)),
-        }
-    }
-
-    /// The control hosts over this route: one that passes proves the way out; all that fail prove
-    /// that it is down, but only where they ever worked or were never measured.
-    pub(super) fn control_host(&self) -> Result<Seen<'a>, Needed> {
-        match self.control_shows()? {
-            Seen::Failed(_) if self.walk.baseline == Baseline::Bad => Ok(Seen::Nothing),
-            seen => Ok(seen),
-        }
-    }
-
-    /// What unrelated hosts show over this route, whatever they showed before: for rules that look
-    /// for the same mark there, not for a failure.
-    pub(super) fn control_shows(&self) -> Result<Seen<'a>, Needed> {
-        let count = self.target().controls.min(CONTROL_HOSTS);
-        let changes: Vec<Change> = (0..count).map(Change::ControlHost).collect();
-        let missing: Vec<Change> =
-            changes.iter().copied().filter(|change| self.outcome(*change).is_none()).collect();
-        if !missing.is_empty() && self.asks {
-            return Err(self.need(&missing));
-        }
-        let mut seen = Seen::Nothing;
-        for change in changes {
-            match self.seen(change)? {
-                Seen::Passed(trip) => return Ok(Seen::Passed(trip)),
-                Seen::Failed(trip) => seen = Seen::Failed(trip),
-                Seen::Nothing => {}
-            }
-        }
-        Ok(seen)
-    }
-
-    /// How sure a verdict may be that leans on control hosts which fail too.
-    pub(super) fn when_control_fails(&self) -> Confidence {
-        match self.walk.baseline {
-            Baseline::Good => self.by_controls(),
-            Baseline::Unknown | Baseline::Bad => Confidence::Medium,
-        }
-    }
-
-    /// How sure the control hosts that ran can make a verdict: one host alone may have its own fault.
-    pub(super) fn by_controls(&self) -> Confidence {
-        let places = 0..self.target().controls.min(CONTROL_HOSTS);
-        let ran = |place: &usize| {
-            self.outcome(Change::ControlHost(*place)).is_some_and(|outcome| outcome.result.is_ok())
-        };
-        if places.filter(ran).count() < CONTROL_HOSTS {
-            Confidence::Medium
-        } else {
-            Confidence::High
-        }
-    }
-
-    /// An unrelated name at the same resolver.
-    pub(super) fn control_name(&self) -> Result<Seen<'a>, Needed> {
-        if self.target().controls == 0 {
-            return Ok(Seen::Nothing);
-        }
-        self.seen(Change::ControlName(0))
-    }
-
-    /// The independent resolver's answer, and the way to it.
-    pub(super) fn other_resolver(&self) -> Result<Seen<'a>, Needed> {
-        if self.proxied() {
-            return Ok(Seen::Nothing);
-        }
-        self.seen(Change::OtherResolver)
-    }
-
-    /// Whether the independent resolver gave an address that is not among ours, and the way to it works.
-    pub(super) fn other_address_works(&self) -> Result<bool, Needed> {
-        let Seen::Passed(trip) = self.other_resolver()? else { return Ok(false) };
-        let ours = self.trip().lookup.addresses();
-        let reached = trip.legs.iter().filter(|leg| leg.stop.is_none());
-        Ok(reached.map(|leg| leg.address.ip()).any(|address| !ours.contains(&address)))
-    }
-
-    /// Another name on the same address.
-    pub(super) fn other_name(&self, leg: &Leg) -> Result<Seen<'a>, Needed> {
-        if self.target().controls == 0 {
-            return Ok(Seen::Nothing);
-        }
-        self.seen(Change::OtherName(leg.address))
     }
 
     /// Whether a finding of this cause was published before, so that it needs no confirmation.

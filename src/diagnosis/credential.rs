@@ -1,6 +1,6 @@
 //! The target's own key: unreadable, empty, or with something in it that no header may carry. The trip
 //! went without it, so these are named only where the way itself is fine; so with a client certificate
-//! that could not be shown, where the server asked for one.
+//! that could not be shown, where the server asked for one; and a login at a proxy that asks for it.
 
 use super::case::{Case, Found, rule};
 use super::{Held, Key, Rule};
@@ -23,6 +23,9 @@ fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
 
 /// The secret cannot be read, or used.
 fn unavailable(case: &Case<'_>) -> Held {
+    if case.unreadable_login().is_some() {
+        return Found::high().yes();
+    }
     if case.unusable_certificate().is_some() {
         let refused = |(_, failure): (_, &TlsFailure)| failure.kind == TlsKind::ClientCertificate;
         let answered = matches!(case.trip().ending(), Ending::Answered(..));

@@ -221,7 +221,7 @@ fn knows(trip: &Trip) -> bool {
 /// Independent resolvers deny the name too.
 fn name_missing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
-    if !is_denial(failure.kind) || case.proxied() {
+    if !is_denial(failure.kind) || case.looks_up_a_proxy() {
         return Ok(None);
     }
     match case.other_resolver()?.trip() {
@@ -239,7 +239,7 @@ fn name_missing(case: &Case<'_>) -> Held {
 /// Every resolver fails for this name, and answers for an unrelated one.
 fn zone_broken(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
-    if !is_refusal(failure.kind) || case.proxied() || !case.control_name()?.passed() {
+    if !is_refusal(failure.kind) || case.looks_up_a_proxy() || !case.control_name()?.passed() {
         return Ok(None);
     }
     match case.other_resolver()?.trip().and_then(kind) {
@@ -251,7 +251,7 @@ fn zone_broken(case: &Case<'_>) -> Held {
 /// The resolver denies or refuses this name only; an independent resolver, or the proxy, knows it.
 fn name_filtered(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
-    if case.proxied() || !(is_denial(failure.kind) || failure.kind == DnsKind::Refused) {
+    if case.looks_up_a_proxy() || !(is_denial(failure.kind) || failure.kind == DnsKind::Refused) {
         return Ok(None);
     }
     for_this_name(case)
@@ -260,7 +260,10 @@ fn name_filtered(case: &Case<'_>) -> Held {
 /// The resolver fails or is silent for this name only.
 fn name_failing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
-    if case.proxied() || is_denial(failure.kind) || failure.kind == DnsKind::UnusableAddress {
+    if case.looks_up_a_proxy()
+        || is_denial(failure.kind)
+        || failure.kind == DnsKind::UnusableAddress
+    {
         return Ok(None);
     }
     for_this_name(case)

@@ -58,6 +58,7 @@ pub(super) fn passed(control: Control, trip: &Trip) -> bool {
         | Control::OtherFamily
         | Control::SmallHello
         | Control::ClampedSegments
+        | Control::RandomTunnel
         | Control::Http1
         | Control::NoKey
         | Control::Repeat => trip.arrived(),
@@ -89,6 +90,8 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::TtlWalk, Failed) => "how far it comes, hop by hop",
         (Control::OtherFamily, Passed) => "the other address family works",
         (Control::OtherFamily, Failed) => "the other address family fails too",
+        (Control::RandomTunnel, Passed) => "a tunnel to a name that cannot exist is opened",
+        (Control::RandomTunnel, Failed) => "what the proxy says of a name that cannot exist",
         (Control::Http1, Passed) => "HTTP/1.1 works",
         (Control::Http1, Failed) => "HTTP/1.1 fails too",
         (Control::NoKey, Passed) => "the request without the key is answered",
@@ -146,6 +149,7 @@ fn detail(control: Control, trip: &Trip) -> String {
         | Control::SmallHello
         | Control::ClampedSegments
         | Control::TtlWalk
+        | Control::RandomTunnel
         | Control::Http1
         | Control::NoKey
         | Control::Repeat => trip.failure(),
@@ -157,6 +161,7 @@ fn detail(control: Control, trip: &Trip) -> String {
             1 => "1 address".to_owned(),
             count => format!("{count} addresses"),
         },
+        (None, None) if control == Control::RandomTunnel => "tunnel opened".to_owned(),
         (None, None) => "handshake complete".to_owned(),
     };
     let host = if trip.host.is_empty() { &trip.lookup.name } else { &trip.host };

@@ -15,7 +15,9 @@ mod facts;
 mod hops;
 mod http;
 mod local;
+mod login;
 mod proxy;
+mod seen;
 mod steady;
 mod tcp;
 mod tls;
@@ -205,6 +207,7 @@ const FAULTS: &[&[Rule]] = &[
     local::RULES,
     dns::RULES,
     tcp::RULES,
+    login::RULES,
     proxy::RULES,
     tls::RULES,
     http::RULES,

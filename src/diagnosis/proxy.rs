@@ -1,18 +1,21 @@
-//! The way to the proxy, and what it says to CONNECT.
+//! The way to the proxy, and what it says where a tunnel is asked for. Logins are `login`.
 
-use super::case::{Case, Found, Seen, rule};
+use super::case::{Case, Found, Needed, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
 use crate::observation::{
-    Control, Failure, LocalKind, ProxyFailure, ProxyKind, TcpKind, TlsKind, Trip,
+    Change, Control, Failure, LocalKind, PacFailure, ProxyFailure, ProxyKind, TcpKind, TlsKind,
+    Trip,
 };
 
 pub(super) const RULES: &[Rule] = &[
+    rule(Cause::PacUnavailable, pac_unavailable),
+    rule(Cause::PacInvalid, pac_invalid),
     rule(Cause::ProxyNameUnresolvable, name_unresolvable),
     rule(Cause::ProxyDown, down),
     rule(Cause::ProxyUnreachable, unreachable),
     rule(Cause::ProxyMisconfigured, misconfigured),
-    rule(Cause::ProxyAuthRequired, auth_required),
+    rule(Cause::ProxyTlsFailed, tls_failed),
     rule(Cause::ProxyLoginRequired, login_required),
     rule(Cause::ProxyConnectUnsupported, connect_unsupported),
     rule(Cause::ProxyDeniesAll, denies_all),
@@ -25,6 +28,27 @@ pub(super) const RULES: &[Rule] = &[
     rule(Cause::ProxyCloses, closes),
     rule(Cause::ProxyTunnelBroken, tunnel_broken),
 ];
+
+/// The PAC file cannot be had. That there is none is said by a file system, or by a server that answers;
+/// what stops the way to the server is not told apart here.
+fn pac_unavailable(case: &Case<'_>) -> Held {
+    match case.trip().pac.as_ref().and_then(|pac| pac.stop.as_ref()) {
+        Some(PacFailure::Unavailable { failure: None, status, .. }) => match status {
+            Some(500..=599) => Found::undetermined().yes(),
+            Some(_) | None => Found::high().yes(),
+        },
+        Some(PacFailure::Unavailable { failure: Some(_), .. }) => Found::undetermined().yes(),
+        Some(PacFailure::Invalid(_)) | None => Ok(None),
+    }
+}
+
+/// The PAC file was had, and gives no way.
+fn pac_invalid(case: &Case<'_>) -> Held {
+    match case.trip().pac.as_ref().and_then(|pac| pac.stop.as_ref()) {
+        Some(PacFailure::Invalid(_)) => Found::high().yes(),
+        Some(PacFailure::Unavailable { .. }) | None => Ok(None),
+    }
+}
 
 /// The proxy's own name has no address; other names have.
 fn name_unresolvable(case: &Case<'_>) -> Held {
@@ -74,18 +98,38 @@ fn inner_tcp(case: &Case<'_>) -> Option<(TcpKind, bool)> {
     }
 }
 
-/// What answers does not speak HTTP.
+/// What answers does not speak what the configuration says: not HTTP, not SOCKS, not TLS.
 fn misconfigured(case: &Case<'_>) -> Held {
-    is(case, |failure| failure.kind == ProxyKind::NotAProxy)
+    is(case, |failure| {
+        failure.kind == ProxyKind::NotAProxy || inner_tls(failure) == Some(TlsKind::NotTls)
+    })
 }
 
-/// 407 with a challenge; no login is configured.
-fn auth_required(case: &Case<'_>) -> Held {
-    is(case, |failure| failure.kind == ProxyKind::Auth && challenges(failure))
+/// How the handshake with the proxy itself failed.
+fn inner_tls(failure: &ProxyFailure) -> Option<TlsKind> {
+    match failure.inner.as_deref()? {
+        Failure::Tls(inner) => Some(inner.kind),
+        Failure::Local(_)
+        | Failure::Dns(_)
+        | Failure::Tcp(_)
+        | Failure::Proxy(_)
+        | Failure::Http(_) => None,
+    }
 }
 
-fn challenges(failure: &ProxyFailure) -> bool {
-    failure.headers.iter().any(|(name, _)| name == "proxy-authenticate")
+/// The handshake with the proxy itself fails: by what it shows for certain, else perhaps by a device
+/// before it.
+fn tls_failed(case: &Case<'_>) -> Held {
+    let Some(failure) = case.proxy().filter(|failure| failure.kind == ProxyKind::Tls) else {
+        return Ok(None);
+    };
+    match inner_tls(&failure) {
+        Some(TlsKind::Timeout | TlsKind::Reset | TlsKind::Closed | TlsKind::Other) | None => {
+            Found::undetermined().yes()
+        }
+        Some(kind) if kind.is_a_record() => Found::high().yes(),
+        Some(_) => Found::medium().yes(),
+    }
 }
 
 /// A redirect instead of a tunnel: programs cannot follow it.
@@ -93,9 +137,9 @@ fn login_required(case: &Case<'_>) -> Held {
     is(case, |failure| failure.kind == ProxyKind::Redirect)
 }
 
-/// 405 or 501 to CONNECT.
+/// 405 or 501 to CONNECT, or reply 7 of SOCKS (RFC 1928 6).
 fn connect_unsupported(case: &Case<'_>) -> Held {
-    is(case, |failure| matches!(failure.status, Some(405 | 501)))
+    is(case, |failure| matches!(failure.status, Some(405 | 501)) || failure.socks == Some(7))
 }
 
 fn is(case: &Case<'_>, holds: impl Fn(&ProxyFailure) -> bool) -> Held {
@@ -105,13 +149,15 @@ fn is(case: &Case<'_>, holds: impl Fn(&ProxyFailure) -> bool) -> Held {
     }
 }
 
-/// A refusal: 403 and kin, or 407 without a challenge.
+/// A refusal: 403 and kin, 407 without a challenge or to a login that was shown, or reply 2 of SOCKS.
 fn refusal(case: &Case<'_>) -> Option<u16> {
     let failure = case.proxy()?;
-    match failure.status? {
-        429 => None,
-        407 if challenges(&failure) => None,
-        status @ 400..=499 => Some(status),
+    let shown = failure.login.rejected_until().is_some();
+    match (failure.status, failure.socks) {
+        (_, Some(2)) => Some(2),
+        (Some(429), _) => None,
+        (Some(407), _) if failure.asks_for_login() && !shown => None,
+        (Some(status @ 400..=499), _) => Some(status),
         _ => None,
     }
 }
@@ -120,8 +166,9 @@ fn is_cut_off(kind: ProxyKind) -> bool {
     matches!(kind, ProxyKind::Closed | ProxyKind::Reset)
 }
 
-fn is_server_error(status: Option<u16>) -> bool {
-    matches!(status, Some(429 | 500..=599))
+/// Something went wrong at the proxy or behind it (RFC 9110 15.6; RFC 1928 6).
+fn is_server_error(answer: Option<u16>) -> bool {
+    matches!(answer, Some(429 | 500..=599 | 1 | 3..=6 | 8))
 }
 
 /// How a trip failed at the proxy, if it did.
@@ -136,9 +183,9 @@ fn kind_of(trip: &Trip) -> Option<ProxyKind> {
     }
 }
 
-fn status_of(trip: &Trip) -> Option<u16> {
+fn answer_of(trip: &Trip) -> Option<u16> {
     match trip.failure()? {
-        Failure::Proxy(failure) => failure.status,
+        Failure::Proxy(failure) => failure.answer(),
         Failure::Local(_)
         | Failure::Dns(_)
         | Failure::Tcp(_)
@@ -150,7 +197,7 @@ fn status_of(trip: &Trip) -> Option<u16> {
 /// The proxy refuses an unrelated host in the same way.
 fn denies_all(case: &Case<'_>) -> Held {
     let Some(status) = refusal(case) else { return Ok(None) };
-    match case.control_host()?.failed().and_then(status_of) {
+    match case.control_host()?.failed().and_then(answer_of) {
         Some(other) if other == status => {
             Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
         }
@@ -178,20 +225,43 @@ pub(super) fn could_not_resolve(failure: &ProxyFailure) -> bool {
     })
 }
 
-/// Whether the proxy says that its own connection failed (RFC 9209 2.3.4, 2.3.6 to 2.3.9; squid).
+/// Whether the proxy says that its own connection failed (RFC 9209 2.3.4, 2.3.6 to 2.3.9; squid; RFC 1928 6).
 pub(super) fn could_not_connect(failure: &ProxyFailure) -> bool {
-    failure.headers.iter().any(|(name, value)| match name.as_str() {
-        "proxy-status" => ["connection_", "destination_unavailable", "destination_ip_unroutable"]
-            .iter()
-            .any(|error| value.contains(&format!("error={error}"))),
-        "x-squid-error" => value.starts_with("ERR_CONNECT_FAIL"),
-        _ => false,
-    })
+    let by_socks = matches!(failure.socks, Some(3..=6));
+    by_socks
+        || failure.headers.iter().any(|(name, value)| match name.as_str() {
+            "proxy-status" => {
+                ["connection_", "destination_unavailable", "destination_ip_unroutable"]
+                    .iter()
+                    .any(|error| value.contains(&format!("error={error}")))
+            }
+            "x-squid-error" => value.starts_with("ERR_CONNECT_FAIL"),
+            _ => false,
+        })
+}
+
+/// Whether the proxy says what it says of names that it does not know, and of other things too: "cannot
+/// forward" of squid (`FwdState.cc`), "host unreachable" of SOCKS.
+fn may_be_the_name(failure: &ProxyFailure) -> bool {
+    let squid = |(name, value): &(String, String)| {
+        name == "x-squid-error" && value.starts_with("ERR_CANNOT_FORWARD")
+    };
+    failure.socks == Some(4) || failure.headers.iter().any(squid)
+}
+
+/// Whether the proxy says the same of a name that cannot exist, and lets an unrelated host through.
+fn says_so_of_no_name(case: &Case<'_>, failure: &ProxyFailure) -> Result<bool, Needed> {
+    if !may_be_the_name(failure) || !case.control_host()?.passed() {
+        return Ok(false);
+    }
+    let same = |trip: &Trip| answer_of(trip) == failure.answer();
+    Ok(case.seen(Change::RandomTunnel)?.failed().is_some_and(same))
 }
 
 /// The proxy could not resolve a name that exists: another route knows it, or it is the provider's own.
 fn dns_failed(case: &Case<'_>) -> Held {
-    if !case.proxy().is_some_and(|failure| could_not_resolve(&failure)) {
+    let Some(failure) = case.proxy() else { return Ok(None) };
+    if !could_not_resolve(&failure) && !says_so_of_no_name(case, &failure)? {
         return Ok(None);
     }
     let direct = |other: &Case<'_>| !other.proxied();
@@ -210,11 +280,11 @@ fn dns_failed(case: &Case<'_>) -> Held {
 fn overloaded(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
     let Some(status @ (429 | 503)) = failure.status else { return Ok(None) };
-    if could_not_connect(&failure) {
+    if could_not_connect(&failure) || may_be_the_name(&failure) {
         return Ok(None);
     }
     match case.control_host()? {
-        Seen::Failed(control) if status_of(control) == Some(status) => {
+        Seen::Failed(control) if answer_of(control) == Some(status) => {
             Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
         }
         Seen::Nothing if status == 429 => Found::medium().yes(),
@@ -249,7 +319,7 @@ fn failed(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     match case.control_host()? {
-        Seen::Failed(control) if is_server_error(status_of(control)) => {
+        Seen::Failed(control) if is_server_error(answer_of(control)) => {
             Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
         }
         Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing if case.other_route_arrives() => {

@@ -233,7 +233,8 @@ fn network(case: &Case<'_>, headline: Option<&Finding>) -> NetworkState {
         return NetworkState::Ok;
     }
     // Without its client certificate the server was reached, and did not go on.
-    if headline.is_some_and(|finding| finding.cause == Cause::LocalCredentialUnavailable) {
+    let secret = |finding: &Finding| finding.cause == Cause::LocalCredentialUnavailable;
+    if headline.is_some_and(secret) && case.proxy().is_none() {
         return NetworkState::Unknown;
     }
     match headline.map(|finding| finding.party) {

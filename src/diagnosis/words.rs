@@ -5,7 +5,7 @@ use super::case::{Case, Found};
 use super::{Confidence, Finding, experiment};
 use crate::cause::{Cause, Layer, Party};
 use crate::diagnosis::ControlResult;
-use crate::observation::{Failure, Source};
+use crate::observation::{Failure, Login, ProxyFailure, Source};
 
 /// A summary at most, in ASCII characters.
 const SUMMARY: usize = 140;
@@ -148,6 +148,43 @@ struct Slots {
     status: String,
     key: String,
     offender: String,
+    login: AtLogin,
+    pac: String,
+}
+
+/// What is said of a login and of the proxy's own TLS.
+#[derive(Default)]
+struct AtLogin {
+    until: String,
+    offers: String,
+    scheme: String,
+    ticket: String,
+    tls: String,
+}
+
+impl AtLogin {
+    fn of(failure: &ProxyFailure) -> Self {
+        let login = &failure.login;
+        let scheme = match login {
+            Login::Sent(scheme) | Login::NotOffered(scheme) => Some(*scheme),
+            Login::Rejected(rejected) => Some(rejected.scheme),
+            Login::None
+            | Login::NotAsked
+            | Login::Withheld(_)
+            | Login::Unreadable(_)
+            | Login::NoTicket(_) => None,
+        };
+        Self {
+            until: login.rejected_until().map(|until| format!("{until:.0}")).unwrap_or_default(),
+            offers: failure.offers.join(", "),
+            scheme: scheme.map(|scheme| scheme.label().to_owned()).unwrap_or_default(),
+            ticket: login
+                .no_ticket()
+                .map(|ticket| ticket.kind.words().to_owned())
+                .unwrap_or_default(),
+            tls: failure.inner.as_ref().map(|inner| inner.kind().to_owned()).unwrap_or_default(),
+        }
+    }
 }
 
 impl Slots {
@@ -156,7 +193,7 @@ impl Slots {
         let leg = trip.leading();
         let failure = trip.failure();
         let status = match &failure {
-            Some(Failure::Proxy(proxy)) => proxy.status,
+            Some(Failure::Proxy(proxy)) => proxy.answer(),
             _ => leg.and_then(|leg| leg.response.as_ref()).map(|response| response.status),
         };
         let icmp = match leg.and_then(|leg| leg.stop.as_ref()) {
@@ -171,9 +208,10 @@ impl Slots {
             all.first().map_or_else(|| target.host.clone(), ToString::to_string)
         };
         let source = leg.and_then(|leg| leg.local);
-        let key = match case.unusable_certificate() {
-            Some(_) => "of the target's `client_cert`",
-            None => target.key.place(),
+        let key = match (case.unusable_certificate(), case.unreadable_login()) {
+            (Some(_), _) => "of the target's `client_cert`".to_owned(),
+            (None, Some(place)) => place,
+            (None, None) => target.key.place().to_owned(),
         };
         let resolver = match trip.lookup.source {
             Source::Hosts => "the hosts file".to_owned(),
@@ -191,9 +229,14 @@ impl Slots {
             proxy: case.walk.proxy.clone().unwrap_or_else(|| "the proxy".to_owned()),
             route: case.walk.route.clone(),
             status: status.map_or_else(|| "no status".to_owned(), |status| status.to_string()),
-            key: key.to_owned(),
+            key,
             offender: icmp
                 .map_or_else(|| "a hop on the way".to_owned(), |icmp| icmp.offender.to_string()),
+            login: match &failure {
+                Some(Failure::Proxy(proxy)) => AtLogin::of(proxy),
+                _ => AtLogin::default(),
+            },
+            pac: trip.pac.as_ref().map(|pac| pac.url.clone()).unwrap_or_default(),
         }
     }
 
@@ -209,6 +252,12 @@ impl Slots {
             ("{status}", &self.status),
             ("{key}", &self.key),
             ("{offender}", &self.offender),
+            ("{pac}", &self.pac),
+            ("{until}", &self.login.until),
+            ("{offers}", &self.login.offers),
+            ("{scheme}", &self.login.scheme),
+            ("{ticket}", &self.login.ticket),
+            ("{tls}", &self.login.tls),
         ] {
             if out.contains(slot) {
                 out = out.replace(slot, value);

@@ -31,6 +31,8 @@ pub enum Control {
     ClampedSegments,
     /// Packets that die on the way, hop by hop.
     TtlWalk,
+    /// A tunnel to a name that cannot exist.
+    RandomTunnel,
     /// HTTP/1.1 instead of HTTP/2.
     Http1,
     /// The request without its key.
@@ -50,6 +52,7 @@ impl Control {
         Self::SmallHello,
         Self::ClampedSegments,
         Self::OtherFamily,
+        Self::RandomTunnel,
         Self::ControlHost,
         Self::NoKey,
         Self::Http1,
@@ -70,6 +73,7 @@ impl Control {
             Self::SmallHello => "small_hello",
             Self::ClampedSegments => "clamped_segments",
             Self::TtlWalk => "ttl_walk",
+            Self::RandomTunnel => "random_tunnel",
             Self::Http1 => "http1",
             Self::NoKey => "no_key",
             Self::Repeat => "repeat",
@@ -109,6 +113,8 @@ pub enum Change {
     TtlWalk(SocketAddr, Sent),
     /// Only the addresses of the family that the trip left out.
     OtherFamily,
+    /// The proxy, asked for a tunnel to a name that cannot exist (RFC 6761 6.4).
+    RandomTunnel,
     /// HTTP/1.1 only.
     Http1,
     /// The request without its key.
@@ -130,6 +136,7 @@ impl Change {
             Self::ClampedSegments(_) => Control::ClampedSegments,
             Self::TtlWalk(..) => Control::TtlWalk,
             Self::OtherFamily => Control::OtherFamily,
+            Self::RandomTunnel => Control::RandomTunnel,
             Self::Http1 => Control::Http1,
             Self::NoKey => Control::NoKey,
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{DnsKind, HttpKind, LocalKind, ProxyKind, TcpKind, TlsKind};
-use super::{First, Icmp, Socket};
+use super::{First, Icmp, Login, Socket};
 
 /// What ended a leg or a look-up, by the layer in which it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,12 +106,27 @@ pub struct ProxyFailure {
     /// The proxy's status.
     #[serde(default)]
     pub status: Option<u16>,
+    /// The words beside the status.
+    #[serde(default)]
+    pub reason: String,
+    /// The reply of a SOCKS proxy (RFC 1928 6).
+    #[serde(default)]
+    pub socks: Option<u8>,
     /// The proxy's headers.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// The first bytes of its answer's body, or of what is no answer.
     #[serde(default)]
     pub body: String,
+    /// The schemes of login that it asked for, by their names in lower case.
+    #[serde(default)]
+    pub offers: Vec<String>,
+    /// What became of the login.
+    #[serde(default)]
+    pub login: Login,
+    /// Time from the first request for the tunnel to the failure, in milliseconds.
+    #[serde(default)]
+    pub waited_ms: u64,
     /// What the kernel counted.
     #[serde(default)]
     pub socket: Option<Socket>,
@@ -124,10 +139,27 @@ impl ProxyFailure {
             kind,
             inner: None,
             status: None,
+            reason: String::new(),
+            socks: None,
             headers: Vec::new(),
             body: String::new(),
+            offers: Vec::new(),
+            login: Login::None,
+            waited_ms: 0,
             socket: None,
         }
+    }
+
+    /// What it answered: the status, or the reply of SOCKS.
+    pub fn answer(&self) -> Option<u16> {
+        self.status.or(self.socks.map(u16::from))
+    }
+
+    /// Whether it asks for a login. Some proxies answer 407 without saying how (RFC 9110 15.5.8 wants
+    /// it said): that is a refusal.
+    pub fn asks_for_login(&self) -> bool {
+        let header = |(name, _): &(String, String)| name == "proxy-authenticate";
+        self.kind == ProxyKind::Auth && (!self.offers.is_empty() || self.headers.iter().any(header))
     }
 }
 

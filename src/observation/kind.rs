@@ -21,6 +21,7 @@ macro_rules! kinds {
         }
     };
 }
+pub(super) use kinds;
 
 kinds! {
     /// Local failures.

@@ -12,7 +12,9 @@ mod failure;
 mod first;
 mod hop;
 mod kind;
+mod login;
 mod lookup;
+mod pac;
 mod question;
 mod socket;
 
@@ -34,7 +36,9 @@ pub use failure::{
 pub use first::{First, PlainAlert, Protocol, Record, ServerHello};
 pub use hop::{Came, Distance, Hop, Place, Sent, Stopper, distance, last_router, refusal, stopper};
 pub use kind::{DnsKind, HttpKind, LocalKind, ProxyKind, TcpKind, TlsKind};
+pub use login::{Login, Rejected, Scheme, Ticket, TicketKind, Withheld};
 pub use lookup::{Answer, Lookup, Source};
+pub use pac::{Pac, PacFailure, Skipped};
 pub use question::{
     Alias, ExtendedError, Family, Flags, Flaw, Found, Question, Reply, Role, Server, Stray,
     Transport,
@@ -42,7 +46,7 @@ pub use question::{
 pub use socket::{Icmp, Socket};
 
 /// One walk along one route.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trip {
     /// When it began.
@@ -57,8 +61,14 @@ pub struct Trip {
     /// The host that was to be reached: on a proxy route another one than the first hop.
     #[serde(default)]
     pub host: String,
+    /// The decision of a PAC file, on a route of one.
+    #[serde(default)]
+    pub pac: Option<Pac>,
     /// How the first hop's name was resolved.
     pub lookup: Lookup,
+    /// How the target's own name was resolved, where a proxy wants its address (`socks5`).
+    #[serde(default)]
+    pub resolved_here: Option<Lookup>,
     /// One leg for each address that was tried, in the resolver's order.
     #[serde(default)]
     pub legs: Vec<Leg>,
@@ -79,6 +89,12 @@ pub struct Leg {
     /// The connection.
     #[serde(default)]
     pub connected: Option<Connected>,
+    /// The handshake with the proxy itself, where its URL is `https://`.
+    #[serde(default)]
+    pub proxy_secured: Option<Secured>,
+    /// The chain that the proxy showed, also when that handshake failed.
+    #[serde(default)]
+    pub proxy_chain: Option<Arc<Chain>>,
     /// The tunnel through the proxy.
     #[serde(default)]
     pub tunnelled: Option<Tunnelled>,
@@ -109,6 +125,8 @@ impl Leg {
             address,
             local: None,
             connected: None,
+            proxy_secured: None,
+            proxy_chain: None,
             tunnelled: None,
             secured: None,
             chain: None,
@@ -154,10 +172,16 @@ pub struct Connected {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tunnelled {
-    /// Time from CONNECT sent to answered, in seconds.
+    /// Time from the first request for it to the answer that opened it, in seconds, logins included.
     pub seconds: f64,
-    /// The proxy's status.
+    /// The proxy's status; for SOCKS its reply, 0.
     pub status: u16,
+    /// The words beside the status.
+    pub reason: String,
+    /// The headers of the answer that opened it.
+    pub headers: Vec<(String, String)>,
+    /// What became of the login.
+    pub login: Login,
     /// What the kernel counted at that moment.
     pub socket: Option<Socket>,
 }
@@ -238,8 +262,15 @@ impl Trip {
     }
 
     /// The one failure that ended it. On a proxy route a failed look-up or connection is the
-    /// proxy's, and keeps what it was inside.
+    /// proxy's, and keeps what it was inside; where the proxy wants the target's address, a failed
+    /// look-up of that is the target's.
     pub fn failure(&self) -> Option<Failure> {
+        if let Some(stop) = self.pac.as_ref().and_then(|pac| pac.stop.as_ref()) {
+            return Some(Failure::Proxy(stop.as_of_proxy()));
+        }
+        if let Some(failure) = self.resolved_here.as_ref().and_then(Lookup::failure) {
+            return Some(failure);
+        }
         let inner = match self.ending() {
             Ending::NoAddress => self.lookup.failure().unwrap_or_else(|| {
                 Failure::Local(LocalFailure::new(LocalKind::NoRoute, "no route to any address"))

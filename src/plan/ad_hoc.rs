@@ -1,13 +1,14 @@
 //! One URL that no file names, as a plan.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use url::Url;
 
 use super::build::value::shown_url;
 use super::build::{budget, expectations};
-use super::environment::parse_proxy;
-use super::{Endpoint, Plan, Route, Target};
+use super::written::{self, Written};
+use super::{Endpoint, Pac, Plan, Route, Target, Way};
 use crate::config::Config;
 use crate::observation::Needs;
 use crate::provider::Provider;
@@ -24,8 +25,12 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
         return Err("a login inside of a URL is not sent; take it out".to_owned());
     }
     if let Some(text) = proxy {
-        let (proxy, _) = parse_proxy(text).map_err(|why| format!("--proxy: {why}"))?;
-        plan.routes = vec![Route { name: "proxy".into(), proxy: Some(proxy), ..Route::default() }];
+        let way = match written::proxy(text).map_err(|why| format!("--proxy: {why}"))? {
+            Written::Proxy(proxy) => Way::Proxy(Arc::new(proxy)),
+            // What is typed is meant: also a file over plain HTTP.
+            Written::Pac(url) => Way::Pac(Arc::new(Pac::at(url))),
+        };
+        plan.routes = vec![Route { name: "proxy".into(), way, ..Route::default() }];
     }
     let host = endpoint.host.to_string();
     let provider = Provider::of_host(&host).unwrap_or(Provider::Generic);

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use url::{Host, Url};
+use url::Host;
 
 use super::Proxy;
+use super::written::{self, Written};
 
 /// The variables as found.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -25,8 +26,8 @@ impl fmt::Debug for ProxyVariables {
 pub(super) enum Named {
     /// No variable is set.
     Nothing,
-    /// A proxy, the variable that names it, and whether it carried a login (which is not used).
-    Proxy { variable: &'static str, proxy: Proxy, login: bool },
+    /// A proxy with the login that stood in it, and the variable that names it.
+    Proxy { variable: &'static str, proxy: Proxy },
     /// A variable whose value cannot be used, and why.
     Unusable { variable: &'static str, why: String },
 }
@@ -52,8 +53,12 @@ impl ProxyVariables {
     pub(super) fn named(&self) -> Named {
         match self.first(Self::NAMES) {
             None => Named::Nothing,
-            Some((variable, value)) => match parse_proxy(value) {
-                Ok((proxy, login)) => Named::Proxy { variable, proxy, login },
+            Some((variable, value)) => match written::proxy(value) {
+                Ok(Written::Proxy(proxy)) => Named::Proxy { variable, proxy },
+                Ok(Written::Pac(_)) => {
+                    let why = "no client takes a PAC file from it".to_owned();
+                    Named::Unusable { variable, why }
+                }
                 Err(why) => Named::Unusable { variable, why },
             },
         }
@@ -81,24 +86,9 @@ impl ProxyVariables {
     }
 }
 
-/// Reads a proxy's URL; without a scheme it is HTTP, as curl has it. Says whether it held a login.
-pub(super) fn parse_proxy(text: &str) -> Result<(Proxy, bool), String> {
-    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&whole).map_err(|error| format!("it is no URL: {error}"))?;
-    if url.scheme() != "http" {
-        return Err(format!(
-            "this version goes through http:// proxies only, not {}://",
-            url.scheme()
-        ));
-    }
-    let host = url.host().ok_or_else(|| "it has no host".to_owned())?.to_owned();
-    let login = !url.username().is_empty() || url.password().is_some();
-    // The URL standard drops a scheme's own port, so that "http://proxy" and "http://proxy:80" are one.
-    Ok((Proxy { host, port: url.port_or_known_default().unwrap_or(80) }, login))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Spoken;
     use super::*;
 
     #[track_caller]
@@ -133,8 +123,7 @@ mod tests {
         };
         let proxy = |variable, port| Named::Proxy {
             variable,
-            proxy: Proxy { host: Host::Domain("p".into()), port },
-            login: false,
+            proxy: Proxy::new(Spoken::Http, Host::Domain("p".into()), port),
         };
         assert_eq!(named(&[]), Named::Nothing);
         assert_eq!(
@@ -142,10 +131,10 @@ mod tests {
             proxy("HTTPS_PROXY", 1)
         );
         assert_eq!(named(&[("ALL_PROXY", "p:2"), ("https_proxy", "p")]), proxy("https_proxy", 80));
-        assert!(matches!(named(&[("all_proxy", "socks5://p:1")]), Named::Unusable { .. }));
+        assert!(matches!(named(&[("all_proxy", "socks4://p:1")]), Named::Unusable { .. }));
         assert!(matches!(
             named(&[("all_proxy", "http://u:p@p:1")]),
-            Named::Proxy { login: true, .. }
+            Named::Proxy { proxy, .. } if proxy.account.is_some()
         ));
     }
 }

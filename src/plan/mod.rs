@@ -8,9 +8,11 @@ mod build;
 mod environment;
 mod nameserver;
 mod print;
+mod proxy;
 mod schedule;
 mod trip;
 mod vary;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,9 +31,11 @@ pub use ad_hoc::ad_hoc;
 pub use build::{build, named_files, named_variables};
 pub use environment::ProxyVariables;
 pub use nameserver::{Nameserver, Through};
+pub use proxy::{Account, Credential, Pac, Proof, Proxy, Spoken, Way};
 pub use schedule::Schedule;
 pub use trip::{
     Alpn, Depth, Families, Hello, Hop, Identity, RequestPlan, Sni, SocketPlan, TlsPlan, TripPlan,
+    Tunnel,
 };
 
 /// All that runs.
@@ -113,6 +117,15 @@ pub struct Trust {
     pub public: Option<Vec<Vec<u8>>>,
 }
 
+impl Trust {
+    /// The same, with further roots of the organisation.
+    #[must_use]
+    pub fn with(&self, roots: &[Vec<u8>]) -> Self {
+        let organisation = self.organisation.iter().chain(roots).cloned().collect();
+        Self { organisation, ..self.clone() }
+    }
+}
+
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trust")
@@ -155,8 +168,8 @@ impl Endpoint {
 pub struct Route {
     /// Its name.
     pub name: String,
-    /// The proxy; none: direct.
-    pub proxy: Option<Proxy>,
+    /// How it leaves.
+    pub way: Way,
     /// The address that its connections leave from.
     pub source: Option<IpAddr>,
     /// The interface that they leave by.
@@ -165,18 +178,24 @@ pub struct Route {
     pub egress: Option<String>,
 }
 
-/// An HTTP proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proxy {
-    /// Its host.
-    pub host: Host<String>,
-    /// Its port.
-    pub port: u16,
-}
+impl Route {
+    /// Its proxy, where that is fixed.
+    pub fn proxy(&self) -> Option<&Arc<Proxy>> {
+        match &self.way {
+            Way::Proxy(proxy) => Some(proxy),
+            Way::Direct | Way::Pac(_) => None,
+        }
+    }
 
-impl fmt::Display for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+    /// Whether it goes straight to the target.
+    pub fn is_direct(&self) -> bool {
+        self.way == Way::Direct
+    }
+
+    /// The same route, leaving in another way.
+    #[must_use]
+    pub fn by(&self, way: Way) -> Self {
+        Self { way, ..self.clone() }
     }
 }
 

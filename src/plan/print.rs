@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Nameserver, Plan, Route, Target};
+use super::{Account, Nameserver, Plan, Route, Spoken, Target, Way};
 use crate::observation::{Control, Needs};
 
 /// Series that every check has: status, network, verdict, times, counters. Rough, and said so.
@@ -25,10 +25,7 @@ impl fmt::Display for Plan {
         writeln!(f, "routes:")?;
         for route in &self.routes {
             let from = leaves(route);
-            match &route.proxy {
-                Some(proxy) => writeln!(f, "  {}: HTTP CONNECT through {proxy}{from}", route.name)?,
-                None => writeln!(f, "  {}: no proxy{from}", route.name)?,
-            }
+            writeln!(f, "  {}: {}{from}", route.name, through(route))?;
         }
         writeln!(f, "targets:")?;
         for target in &self.targets {
@@ -54,6 +51,33 @@ impl fmt::Display for Plan {
         )?;
         let checks: usize = self.targets.iter().map(|target| target.routes.len()).sum();
         writeln!(f, "series: about {} for {checks} checks", self.series(checks))
+    }
+}
+
+/// How a route leaves, and who logs in on the way.
+fn through(route: &Route) -> String {
+    let login = |account: &Account| {
+        let name = if account.name.is_empty() { "the cache's principal" } else { &account.name };
+        format!(", where it asks for a login by {}: {name}", account.scheme.label())
+    };
+    match &route.way {
+        Way::Direct => "no proxy".to_owned(),
+        Way::Proxy(proxy) => {
+            let spoken = match proxy.spoken {
+                Spoken::Http => "HTTP CONNECT",
+                Spoken::Https => "HTTP CONNECT in TLS",
+                Spoken::Socks5 => "SOCKS5, names resolved here,",
+                Spoken::Socks5h => "SOCKS5",
+            };
+            let login = proxy.account.as_ref().map(login).unwrap_or_default();
+            format!("{spoken} through {proxy}{login}")
+        }
+        Way::Pac(pac) => {
+            let login = pac.account.as_ref().map(|(account, hosts)| {
+                format!("{} (at {} only)", login(account), hosts.join(", "))
+            });
+            format!("as the PAC file {} says{}", pac.url, login.unwrap_or_default())
+        }
     }
 }
 

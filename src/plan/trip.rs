@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Host;
 
-use super::{Endpoint, Nameserver, Plan, Route, Target};
+use super::{Credential, Endpoint, Nameserver, Plan, Proxy, Route, Target};
 use crate::config::Secret;
 use crate::observation::{NotRun, Sent};
 
@@ -15,8 +15,8 @@ use crate::observation::{NotRun, Sent};
 pub struct TripPlan {
     /// Where it goes first: the proxy, or the target itself.
     pub hop: Hop,
-    /// `host:port` for CONNECT, where the first hop is a proxy.
-    pub tunnel: Option<String>,
+    /// Where the first hop, a proxy, is to lead.
+    pub tunnel: Option<Tunnel>,
     /// The servers to ask for the first hop's name; none: the configured ones.
     pub resolvers: Option<Vec<Nameserver>>,
     /// Whether these are asked over TCP, where they would be by datagrams.
@@ -42,9 +42,11 @@ pub struct TripPlan {
 impl TripPlan {
     /// The host that is to be reached in the end.
     pub fn destination(&self) -> &Host<String> {
-        match &self.tls {
-            Some(tls) if self.depth > Depth::Lookup => &tls.name,
-            _ => &self.hop.host,
+        match (&self.tls, &self.tunnel) {
+            _ if self.depth == Depth::Lookup => &self.hop.host,
+            (Some(tls), _) => &tls.name,
+            (None, Some(tunnel)) => &tunnel.host,
+            (None, None) => &self.hop.host,
         }
     }
 }
@@ -58,6 +60,26 @@ pub struct Hop {
     pub port: u16,
     /// An address that is used instead of a look-up.
     pub address: Option<IpAddr>,
+}
+
+/// A tunnel through a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// The host that it leads to.
+    pub host: Host<String>,
+    /// Its port.
+    pub port: u16,
+    /// The proxy.
+    pub proxy: Arc<Proxy>,
+    /// The login, or why it cannot be read; none where the proxy has no account of ours.
+    pub credential: Option<Result<Credential, String>>,
+}
+
+impl Tunnel {
+    /// `host:port`, an IPv6 address in brackets (RFC 9110 9.3.6).
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
 }
 
 /// Which addresses are tried.
@@ -213,13 +235,13 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    let hop = match &route.proxy {
+    let hop = match route.proxy() {
         Some(proxy) => Hop { host: proxy.host.clone(), port: proxy.port, address: None },
         None => Hop { host: host.clone(), port, address: None },
     };
     TripPlan {
         hop,
-        tunnel: route.proxy.is_some().then(|| format!("{host}:{port}")),
+        tunnel: route.proxy().map(|proxy| proxy.tunnel(endpoint)),
         resolvers: None,
         dns_over_tcp: false,
         families: Families::All,

@@ -9,12 +9,16 @@ use url::Host;
 
 use super::trip::CONTROL_TIMEOUT;
 use super::{
-    Alpn, Depth, Families, Hop, Nameserver, Plan, Route, Target, Through, TlsPlan, TripPlan,
+    Alpn, Depth, Families, Hop, Nameserver, Plan, Route, Spoken, Target, Through, TlsPlan,
+    TripPlan, Tunnel,
 };
 use crate::observation::{Change, NotRun, Sent};
 
 /// Segments that pass every link that IPv6 passes (RFC 8200 5: 1280 bytes), headers and options taken off.
 const SMALL_SEGMENT: u16 = 1200;
+
+/// A name that nobody has (RFC 6761 6.4).
+const NO_NAME: &str = "no-such-host.invalid";
 
 /// An address that nobody has (RFC 5737 3), and how long it is waited for that nobody answers there.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
@@ -67,11 +71,25 @@ impl Plan {
                 trip.families = Families::Second;
                 trip.depth = Depth::Handshake;
             }
+            Change::RandomTunnel => {
+                // A name that is resolved here is not asked of the proxy.
+                let asks = |tunnel: &&mut Tunnel| tunnel.proxy.spoken != Spoken::Socks5;
+                let tunnel = trip.tunnel.as_mut().filter(asks).ok_or(NotRun::NotApplicable)?;
+                tunnel.host = Host::Domain(NO_NAME.to_owned());
+                trip.tls = None;
+                trip.depth = Depth::Handshake;
+            }
             Change::Http1 => tls(&mut trip)?.hello.alpn = Alpn::Http1,
             Change::NoKey if trip.request.key.is_none() => return Err(NotRun::NotApplicable),
             Change::NoKey => {}
         }
         trip.request.key = None;
+        // What another resolver names is not the configured proxy until it has proven that it is.
+        if change == Change::OtherResolver
+            && let Some(tunnel) = &mut trip.tunnel
+        {
+            tunnel.credential = None;
+        }
         if let Some(tls) = &mut trip.tls {
             tls.client = None;
         }

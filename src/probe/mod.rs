@@ -7,6 +7,7 @@
 mod dns;
 mod http;
 mod hops;
+mod leg;
 mod legs;
 pub mod parse;
 mod proxy;
@@ -20,15 +21,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::observation::{Failure, Leg, Lookup, Trip};
-use crate::plan::{Depth, Families, Plan, TripPlan};
-use legs::{Legs, Walked};
-use stream::{Counted, Counts};
-use tcp::{Gauge, NoConnection};
+use crate::observation::{Leg, Lookup, Trip};
+use crate::plan::{Depth, Families, Hop, Plan, Proxy, Spoken, TripPlan, Tunnel, Way};
+use legs::Legs;
+use tcp::Gauge;
 
 /// Addresses tried at most: a name with more is cut, an attacker's answer too.
 const ADDRESSES: usize = 16;
@@ -37,6 +36,9 @@ const ADDRESSES: usize = 16;
 pub struct Network {
     names: dns::Names,
     tls: tls::Tls,
+    /// For proxies that are judged by roots of their own as well.
+    of_proxies: Vec<(Vec<Vec<u8>>, tls::Tls)>,
+    gate: proxy::Gate,
 }
 
 impl std::fmt::Debug for Network {
@@ -69,7 +71,31 @@ impl Network {
     /// Prepares what trips under this plan share.
     pub fn new(plan: &Plan) -> Result<Self, Fault> {
         let names = dns::Names::new(plan.resolvers.clone());
-        Ok(Self { names, tls: tls::Tls::new(&plan.trust)? })
+        let mut of_proxies: Vec<(Vec<Vec<u8>>, tls::Tls)> = Vec::new();
+        for route in &plan.routes {
+            let roots = match &route.way {
+                Way::Direct => &Vec::new(),
+                Way::Proxy(proxy) => &proxy.roots,
+                Way::Pac(pac) => &pac.roots,
+            };
+            if !roots.is_empty() && !of_proxies.iter().any(|(known, _)| known == roots) {
+                of_proxies.push((roots.clone(), tls::Tls::new(&plan.trust.with(roots))?));
+            }
+        }
+        let gate = proxy::Gate::default();
+        Ok(Self { names, tls: tls::Tls::new(&plan.trust)?, of_proxies, gate })
+    }
+
+    /// Takes over what another network knows of logins: a rejected one is not tried again because the
+    /// configuration was loaded.
+    pub fn remember(&self, old: &Self) {
+        self.gate.remember(&old.gate);
+    }
+
+    /// What a proxy's own certificate is judged with.
+    fn tls_of(&self, proxy: &Proxy) -> &tls::Tls {
+        let own = self.of_proxies.iter().find(|(roots, _)| *roots == proxy.roots);
+        own.map_or(&self.tls, |(_, tls)| tls)
     }
 
     /// Walks one trip.
@@ -83,16 +109,35 @@ impl Network {
             seconds: 0.0,
             proxied: plan.tunnel.is_some(),
             host: plan.destination().to_string(),
+            pac: None,
             lookup,
+            resolved_here: self.resolved_here(plan, deadline).await,
             legs: Vec::new(),
             untried: Vec::new(),
         };
-        if plan.depth > Depth::Lookup {
+        let nowhere = trip.resolved_here.as_ref().is_some_and(|lookup| lookup.failure().is_some());
+        if plan.depth > Depth::Lookup && !nowhere {
             self.legs(plan, &addresses, deadline, &mut trip).await;
         }
         trip.lookup.questions = questions.finish(deadline);
         trip.seconds = begun.elapsed().as_secs_f64();
         trip
+    }
+
+    /// The look-up of the target's own name, where the proxy is to be told an address.
+    async fn resolved_here(self: &Arc<Self>, plan: &TripPlan, deadline: Instant) -> Option<Lookup> {
+        let here = |tunnel: &&Tunnel| tunnel.proxy.spoken == Spoken::Socks5;
+        let tunnel = plan.tunnel.as_ref().filter(here)?;
+        if plan.depth == Depth::Lookup {
+            return None;
+        }
+        let hop = Hop { host: tunnel.host.clone(), port: tunnel.port, address: None };
+        let plan = TripPlan { hop, ..plan.clone() };
+        let (mut lookup, questions) = dns::look_up(self, &plan, deadline).await;
+        lookup.questions = questions.finish(deadline);
+        // None that can be dialled is a failure too.
+        dns::usable(&mut lookup, 1);
+        Some(lookup)
     }
 
     /// All legs side by side; the request on the first in order that got there.
@@ -103,10 +148,13 @@ impl Network {
         deadline: Instant,
         trip: &mut Trip,
     ) {
+        let beyond = trip.resolved_here.as_mut();
+        let beyond = beyond.and_then(|lookup| dns::usable(lookup, 1).first().copied());
         let mut tasks = JoinSet::new();
         for (place, address) in addresses.iter().enumerate() {
             let (network, plan, address) = (Arc::clone(self), Arc::clone(plan), *address);
-            tasks.spawn(async move { (place, network.leg(&plan, address, deadline).await) });
+            let to = beyond;
+            tasks.spawn(async move { (place, network.leg(&plan, (address, to), deadline).await) });
         }
         let mut legs = Legs::new(tasks, addresses.len());
         if plan.depth == Depth::Request
@@ -115,77 +163,6 @@ impl Network {
             ask(plan, leg, arrived, deadline).await;
         }
         (trip.legs, trip.untried) = legs.all().await;
-    }
-
-    /// The way to one address up to the finished handshake.
-    async fn leg(&self, plan: &TripPlan, address: SocketAddr, deadline: Instant) -> Walked {
-        let mut leg = Leg::to(address);
-        if let Some(sent) = plan.hops {
-            return hops::walk(&self.tls, plan, (sent, leg), deadline).await;
-        }
-        // The way is walked without what cannot be used, as without a key.
-        let (identity, unusable) = match tls::identity(&self.tls, plan.tls.as_ref()) {
-            Ok(identity) => (identity, None),
-            Err(why) => (None, Some(why)),
-        };
-        let made = tcp::connect(address, &plan.socket, deadline, &mut leg.local).await;
-        let (stream, gauge) = match made {
-            Ok((stream, gauge, connected)) => {
-                leg.connected = Some(connected);
-                (stream, gauge)
-            }
-            Err(NoConnection::Failed(failure)) => {
-                leg.stop = Some(failure);
-                return Walked::Leg(leg, None);
-            }
-            Err(NoConnection::NoRoute(failure)) => {
-                leg.stop = Some(failure);
-                return Walked::NoRoute(leg);
-            }
-        };
-        let entered = self.enter(plan, &mut leg, stream, (&gauge, deadline, identity)).await;
-        if let Some(asked) = &mut leg.asked {
-            asked.unusable = unusable;
-        }
-        match entered {
-            Ok((stream, http2, asked)) => {
-                Walked::Leg(leg, Some(Arrived { stream, gauge, http2, asked }))
-            }
-            Err(failure) => {
-                leg.stop = Some(failure);
-                Walked::Leg(leg, None)
-            }
-        }
-    }
-
-    /// Tunnel and handshake on a connection.
-    async fn enter(
-        &self,
-        plan: &TripPlan,
-        leg: &mut Leg,
-        stream: TcpStream,
-        (gauge, deadline, identity): (&Gauge, Instant, tls::Shown),
-    ) -> Result<(Box<dyn Stream>, bool, bool), Failure> {
-        let counts = Counts::with_limit(u64::MAX);
-        let mut stream = Counted::new(stream, Arc::clone(&counts));
-        if let Some(authority) = &plan.tunnel {
-            let tunnel = proxy::tunnel(&mut stream, authority, &counts, (gauge, deadline)).await?;
-            leg.tunnelled = Some(tunnel);
-        }
-        let Some(tls) = &plan.tls else {
-            counts.allow_more(u64::MAX);
-            return Ok((Box::new(stream), false, false));
-        };
-        let around = tls::Around { counts: &counts, gauge, deadline, identity };
-        let handshake = tls::handshake(&self.tls, tls, stream, around).await;
-        leg.chain = handshake.chain;
-        leg.asked = handshake.asked;
-        let (stream, secured) = handshake.end?;
-        // From here on the limits are the request's.
-        counts.allow_more(u64::MAX);
-        let http2 = secured.alpn == "h2";
-        leg.secured = Some(secured);
-        Ok((Box::new(stream), http2, leg.asked.is_some()))
     }
 }
 

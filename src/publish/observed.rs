@@ -1,17 +1,21 @@
-//! What a check saw, for those who dig: the observation as it is, without the body, and what an address
+//! What a check saw, for those who dig: the observation as it is, without the API's body, and what an address
 //! says of itself. Keys may be added; those that others build on are in `api`.
 
 use serde::Serialize;
 
 use crate::observation::{
-    Asked, Chain, Class, Connected, Failure, Hop, Leg, Lookup, Parts, ProxyFailure, Range,
-    Response, Secured, Socket, Trip, Tunnelled, is_mark, sinkhole_of,
+    Asked, Chain, Class, Connected, Failure, Hop, Leg, Lookup, Pac, Parts, Range, Response,
+    Secured, Socket, Trip, Tunnelled, sinkhole_of,
 };
 
 /// A trip.
 #[derive(Debug, Serialize)]
 pub(super) struct Observed<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pac: Option<&'a Pac>,
     lookup: &'a Lookup,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_here: Option<&'a Lookup>,
     addresses: Vec<Address>,
     legs: Vec<Walked<'a>>,
 }
@@ -33,6 +37,8 @@ struct Walked<'a> {
     address: String,
     local: Option<String>,
     connected: Option<&'a Connected>,
+    proxy_secured: Option<&'a Secured>,
+    proxy_chain: Option<&'a Chain>,
     tunnelled: Option<&'a Tunnelled>,
     secured: Option<&'a Secured>,
     asked: Option<&'a Asked>,
@@ -40,7 +46,7 @@ struct Walked<'a> {
     response: Option<Answer<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     hops: &'a [Hop],
-    stop: Option<Failure>,
+    stop: Option<&'a Failure>,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +77,9 @@ impl<'a> Observed<'a> {
                 .then(|| ranges.iter().any(|range| range.contains(address))),
         };
         Self {
+            pac: trip.pac.as_ref(),
             lookup: &trip.lookup,
+            resolved_here: trip.resolved_here.as_ref(),
             addresses: trip.lookup.addresses().into_iter().map(address).collect(),
             legs: trip.legs.iter().map(Walked::of).collect(),
         }
@@ -84,30 +92,16 @@ impl<'a> Walked<'a> {
             address: leg.address.to_string(),
             local: leg.local.map(|local| local.to_string()),
             connected: leg.connected.as_ref(),
+            proxy_secured: leg.proxy_secured.as_ref(),
+            proxy_chain: leg.proxy_chain.as_deref(),
             tunnelled: leg.tunnelled.as_ref(),
             secured: leg.secured.as_ref(),
             asked: leg.asked.as_ref(),
             chain: leg.chain.as_deref(),
             response: leg.response.as_ref().map(Answer::of),
             hops: &leg.hops,
-            stop: leg.stop.as_ref().map(without_bodies),
+            stop: leg.stop.as_ref(),
         }
-    }
-}
-
-/// A failure without what a peer may have put about people into a page or a header.
-fn without_bodies(failure: &Failure) -> Failure {
-    match failure {
-        Failure::Proxy(proxy) => Failure::Proxy(ProxyFailure {
-            body: String::new(),
-            headers: proxy.headers.iter().filter(|(name, _)| is_mark(name)).cloned().collect(),
-            ..proxy.clone()
-        }),
-        Failure::Local(_)
-        | Failure::Dns(_)
-        | Failure::Tcp(_)
-        | Failure::Tls(_)
-        | Failure::Http(_) => failure.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use super::{api, beside, shown};
 use crate::cause::{Layer, Status};
 use crate::diagnosis::{ControlResult, EvidenceLine, Finding};
-use crate::observation::{Answer, Connected, Failure, Leg, Socket, Source, Trip};
+use crate::observation::{Answer, Connected, Failure, Leg, Login, Socket, Source, Trip};
 use crate::store::{Check, Snapshot};
 
 /// Columns at most.
@@ -202,26 +202,61 @@ fn connect(leg: &Leg) -> Line {
 }
 
 fn proxy(leg: &Leg) -> Option<Line> {
+    let own = match &leg.proxy_secured {
+        Some(secured) => format!("TLS {} in {}, ", secured.version, ms(secured.seconds)),
+        None => String::new(),
+    };
     if let Some(tunnel) = &leg.tunnelled {
-        return Some(line(
-            "ok",
-            Some(tunnel.seconds),
-            format!("CONNECT answered {}", tunnel.status),
-        ));
+        let facts = match tunnel.status {
+            0 => "SOCKS opened".to_owned(),
+            status => format!("CONNECT answered {status}"),
+        };
+        let facts = format!("{own}{facts}{}", login(&tunnel.login));
+        return Some(line("ok", Some(tunnel.seconds), facts));
     }
-    match &leg.stop {
-        Some(Failure::Proxy(failure)) => {
-            // The proxy's own word for it, where it is one that names a cause.
-            let word = |name: &str| {
-                let found = failure.headers.iter().find(|(header, _)| header == name);
-                found.map(|(name, value)| format!("   {name}: {}", shown(value)))
-            };
-            let word = word("x-squid-error").or_else(|| word("proxy-status")).unwrap_or_default();
-            let status = failure.status.map(|status| format!("CONNECT answered {status}{word}"));
-            let reply = shown(failure.body.lines().next().unwrap_or_default());
-            Some(line(failure.kind.label(), None, status.unwrap_or(reply)))
+    let Some(Failure::Proxy(failure)) = &leg.stop else { return None };
+    // The proxy's own word for it, where it is one that names a cause.
+    let word = |name: &str| {
+        let found = failure.headers.iter().find(|(header, _)| header == name);
+        found.map(|(name, value)| format!("   {name}: {}", shown(value)))
+    };
+    let word = word("x-squid-error").or_else(|| word("proxy-status")).unwrap_or_default();
+    let facts = match (failure.status, failure.socks, failure.inner.as_deref()) {
+        (Some(status), ..) => format!("CONNECT answered {status}{word}"),
+        (_, Some(reply), _) => format!("SOCKS reply {reply}"),
+        (_, _, Some(inner)) => {
+            let issuer = leg.proxy_chain.as_ref().and_then(|chain| chain.top_issuer());
+            let issuer = issuer.map(|issuer| format!("   issuer {}", shown(issuer)));
+            format!("{} {}{}", inner.layer(), inner.kind(), issuer.unwrap_or_default())
         }
-        _ => None,
+        (None, None, None) => shown(failure.body.lines().next().unwrap_or_default()),
+    };
+    let offers = match failure.offers.as_slice() {
+        [] => String::new(),
+        offers => format!("   offers {}", offers.join(", ")),
+    };
+    let facts = format!("{own}{facts}{offers}{}", login(&failure.login));
+    Some(line(failure.kind.label(), None, facts))
+}
+
+/// What became of the login, where there is one.
+fn login(login: &Login) -> String {
+    match login {
+        Login::None | Login::NotAsked => String::new(),
+        Login::Sent(scheme) => format!("   login by {}", scheme.label()),
+        Login::Rejected(rejected) => {
+            format!(
+                "   login by {}: rejected, again at {:.0}",
+                rejected.scheme.label(),
+                rejected.until
+            )
+        }
+        Login::Withheld(withheld) => {
+            format!("   login rejected before, again at {:.0}", withheld.until)
+        }
+        Login::NotOffered(scheme) => format!("   login by {} not sent", scheme.label()),
+        Login::Unreadable(why) => format!("   no login: {}", shown(why)),
+        Login::NoTicket(ticket) => format!("   no ticket: {}", ticket.kind.words()),
     }
 }
 

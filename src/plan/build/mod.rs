@@ -1,6 +1,7 @@
 //! The one conversion from a configuration to a plan: it collects every problem, not the first.
 
 mod client_cert;
+mod proxy;
 mod route;
 mod target;
 mod trust;
@@ -26,6 +27,8 @@ pub fn named_files(config: &Config) -> Vec<PathBuf> {
     let shown = config.target.iter().filter_map(|target| target.get_ref().client_cert.as_ref());
     let shown = shown.filter_map(|client_cert| client_cert.get_ref().certificate.as_ref());
     files.extend(shown.map(|file| file.get_ref().clone()));
+    let of_proxies = config.route.iter().flat_map(|route| &route.ca_files);
+    files.extend(of_proxies.map(|file| file.get_ref().clone()));
     files
 }
 
@@ -34,9 +37,12 @@ pub fn named_variables(config: &Config) -> Vec<String> {
     let controls = config.control.urls.iter().chain(&config.control.url);
     let targets = config.target.iter().filter_map(|target| target.get_ref().url.as_ref());
     let proxies = config.route.iter().filter_map(|route| route.proxy.as_ref());
+    let auths = config.route.iter().filter_map(|route| route.auth.as_ref());
+    let names = auths.flat_map(|auth| [&auth.get_ref().username, &auth.get_ref().principal]);
     controls
         .chain(targets)
         .chain(proxies)
+        .chain(names.flatten())
         .chain(&config.site)
         .chain([&config.server.listen])
         .filter_map(|text| match text.get_ref() {
@@ -185,12 +191,11 @@ impl Build<'_> {
 
 /// What is expected where nothing is said: direct is `either` once a proxy route exists, else open.
 pub(super) fn expectations(routes: Vec<(Route, Option<Expect>)>) -> Vec<TargetRoute> {
-    let proxied = routes.iter().any(|(route, _)| route.proxy.is_some());
+    let proxied = routes.iter().any(|(route, _)| !route.is_direct());
     routes
         .into_iter()
         .map(|(route, expect)| {
-            let usual =
-                if proxied && route.proxy.is_none() { Expect::Either } else { Expect::Open };
+            let usual = if proxied && route.is_direct() { Expect::Either } else { Expect::Open };
             TargetRoute { expect: expect.unwrap_or(usual), route }
         })
         .collect()

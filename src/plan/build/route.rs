@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::super::environment::{Named, parse_proxy};
-use super::super::{Endpoint, Proxy, Route, TargetRoute};
+use super::super::{Endpoint, Route, TargetRoute};
 use super::{Build, expectations};
 use crate::config::{self, Problem, Text, nearest};
 use crate::observation::Expect;
@@ -36,14 +35,12 @@ impl Build<'_> {
                 self.fault(name.span(), what, "name each route once; `direct` always exists");
             }
             let environment = matches!(&route.proxy, Some(proxy) if *proxy.get_ref() == Text::Literal("environment".into()));
-            let proxy = self.proxy(route, name);
+            let way = self.way(route, name);
             let source = route.source.as_ref().and_then(|source| self.source(source));
             let interface = route.interface.as_ref().and_then(|name| self.interface(name));
-            // A direct route of its own is one that leaves from somewhere else.
-            let whole = proxy.is_some() || route.proxy.is_none();
-            let route = whole.then(|| Route {
+            let route = way.map(|way| Route {
                 name: name.get_ref().clone(),
-                proxy,
+                way,
                 source,
                 interface,
                 egress: route.egress.clone(),
@@ -51,42 +48,6 @@ impl Build<'_> {
             out.push(NamedRoute { name: name.get_ref().clone(), route, environment });
         }
         out
-    }
-
-    pub(super) fn proxy(&mut self, route: &config::Route, name: &Spanned<String>) -> Option<Proxy> {
-        let Some(proxy) = &route.proxy else {
-            if route.source.is_some() || route.interface.is_some() {
-                return None;
-            }
-            let what = format!("route `{}` has neither a proxy nor a source", name.get_ref());
-            let help = "add proxy = \"http://HOST:PORT\", or source or interface; the direct route \
-                        exists without a table";
-            self.problems.push(Problem::at(Some(name.span()), what, help).as_absence());
-            return None;
-        };
-        let text = self.text(proxy)?;
-        if text == "environment" {
-            return self.environment(proxy.span());
-        }
-        match parse_proxy(&text) {
-            Ok((_, true)) => {
-                self.fault(
-                    proxy.span(),
-                    "a login inside of a proxy's URL is not sent by this version",
-                    "take it out",
-                );
-                None
-            }
-            Ok((proxy, false)) => Some(proxy),
-            Err(why) => {
-                self.fault(
-                    proxy.span(),
-                    format!("this proxy cannot be used: {why}"),
-                    "write http://HOST:PORT",
-                );
-                None
-            }
-        }
     }
 
     fn source(&mut self, source: &Spanned<String>) -> Option<IpAddr> {
@@ -109,25 +70,6 @@ impl Build<'_> {
             self.fault(name.span(), what, "write it as `ip link` shows it: eth0");
         }
         sound.then(|| text.clone())
-    }
-
-    pub(super) fn environment(&mut self, place: Range<usize>) -> Option<Proxy> {
-        match self.given.proxies.named() {
-            Named::Nothing => None,
-            Named::Proxy { variable, proxy, login } => {
-                if login {
-                    let what =
-                        format!("{variable} holds a login, which this version does not send");
-                    self.warn(place, what, "expect 407 where the proxy asks for one");
-                }
-                Some(proxy)
-            }
-            Named::Unusable { variable, why } => {
-                let what = format!("the proxy in {variable} cannot be used: {why}");
-                self.warn(place, what, "the route is left out");
-                None
-            }
-        }
     }
 
     pub(super) fn used_routes(

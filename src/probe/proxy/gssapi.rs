@@ -12,6 +12,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::observation::TicketKind as Kind;
+
 use self::library::{Context, Credential, Library, Mechanism, Name, NameType, Status, library};
 
 /// Characters of a fault's text that are kept.
@@ -46,50 +48,12 @@ struct Credentials {
     spnego: Credential,
 }
 
-/// What to say next.
-#[derive(Debug)]
-pub(super) struct Step {
-    /// SPNEGO (RFC 4178), raw.
-    pub(super) token: Option<Vec<u8>>,
-    /// Whether GSSAPI expects no answer. The first token is not the last one for SPNEGO, and yet a
-    /// proxy may accept it in silence: the proxy's status decides.
-    pub(super) done: bool,
-}
-
 /// Why there is no token.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) kind: Kind,
-    pub(super) major: u32,
-    pub(super) minor: i32,
-    /// The library's own words for both numbers.
+    /// The library's own words for its two numbers, and these.
     pub(super) text: String,
-}
-
-/// What the numbers mean for who has to act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// This host has no `libgssapi_krb5.so.2`.
-    LibraryMissing,
-    /// No cache, an empty one, or none of this principal.
-    NoTicket,
-    /// There is a ticket, and its time is over.
-    Expired,
-    /// No KDC is known for the realm, or none answers.
-    KdcUnreachable,
-    /// The clocks of this host and of the KDC are too far apart.
-    ClockSkew,
-    /// The keytab is missing, closed to this user, no keytab, or without this principal.
-    KeytabUnreadable,
-    /// The KDC has another key than the keytab: the password was changed, or has expired.
-    WrongKey,
-    /// The KDC does not know who asks.
-    UnknownClient,
-    /// The KDC does not know the proxy under this name.
-    UnknownService,
-    /// Who asks is locked, or the account has expired.
-    Revoked,
-    Other,
 }
 
 impl Initiator {
@@ -103,11 +67,12 @@ impl Initiator {
         Ok(Self { library, context: library.context(), target, credentials, _cache: cache })
     }
 
-    /// Makes the next token of the proxy's last one; of none, the first.
-    pub(super) fn step(&mut self, input: Option<&[u8]>) -> Result<Step, Fault> {
+    /// Makes the next token of the proxy's last one; of none, the first (SPNEGO, RFC 4178, raw). Whether
+    /// it was the last one is the proxy's to say, not the library's.
+    pub(super) fn step(&mut self, input: Option<&[u8]>) -> Result<Option<Vec<u8>>, Fault> {
         let credential = self.credentials.as_ref().map(|credentials| &credentials.spnego);
         let made = self.context.initiate(Mechanism::Spnego, credential, &self.target, input);
-        made.map(|(token, done)| Step { token, done }).map_err(|outer| {
+        made.map_err(|outer| {
             let status = if input.is_none() { self.inner(outer) } else { outer };
             Fault::new(self.library, status)
         })
@@ -186,7 +151,8 @@ impl Drop for OwnCache {
 impl Fault {
     fn new(library: &Library, status: Status) -> Self {
         let (major, minor) = (status.major, status.minor);
-        Self { kind: Kind::of(major, minor), major, minor, text: shown(&library.words(status)) }
+        let text = shown(&format!("{} ({major:#x}, {minor})", library.words(status)));
+        Self { kind: kind_of(major, minor), text }
     }
 
     /// The library passes over a keytab that it cannot use, and finds the cache for its tickets empty:
@@ -200,11 +166,11 @@ impl Fault {
             Ok(_) => format!("no key in it for {}", principal.unwrap_or("anybody")),
         };
         let text = shown(&format!("{}: {why}", keytab.display()));
-        Self { kind: Kind::KeytabUnreadable, text, ..self }
+        Self { kind: Kind::KeytabUnreadable, text }
     }
 
     fn no_library(why: &str) -> Self {
-        Self { kind: Kind::LibraryMissing, major: 0, minor: 0, text: shown(why) }
+        Self { kind: Kind::LibraryMissing, text: shown(why) }
     }
 }
 
@@ -215,12 +181,7 @@ fn shown(text: &str) -> String {
 
 /// A string for the library, which ends at its first NUL.
 fn text_of(bytes: &[u8]) -> Result<CString, Fault> {
-    CString::new(bytes).map_err(|error| Fault {
-        kind: Kind::Other,
-        major: 0,
-        minor: 0,
-        text: error.to_string(),
-    })
+    CString::new(bytes).map_err(|error| Fault { kind: Kind::Other, text: error.to_string() })
 }
 
 /// krb5's errors count from here (`krb5_err.et`); up to 127, from RFC 4120 7.5.9.
@@ -232,43 +193,41 @@ const K5G: i32 = 39_756_032;
 const NO_CRED: u32 = 7;
 const CREDENTIALS_EXPIRED: u32 = 11;
 
-impl Kind {
-    /// By number, never by text. The minor one says more; the major one where that says nothing.
-    fn of(major: u32, minor: i32) -> Self {
-        match minor.wrapping_sub(KRB5) {
-            // KDC_ERR_NAME_EXP, KDC_ERR_CLIENT_REVOKED, KDC_ERR_CLIENT_NOTYET
-            1 | 18 | 21 => return Self::Revoked,
-            // KDC_ERR_C_PRINCIPAL_UNKNOWN
-            6 => return Self::UnknownClient,
-            // KDC_ERR_SERVICE_EXP, KDC_ERR_S_PRINCIPAL_UNKNOWN
-            2 | 7 => return Self::UnknownService,
-            // KDC_ERR_KEY_EXPIRED, KDC_ERR_PREAUTH_FAILED, AP_ERR_BAD_INTEGRITY, KRB5_PREAUTH_FAILED
-            23 | 24 | 31 | 210 => return Self::WrongKey,
-            // AP_ERR_TKT_EXPIRED
-            32 => return Self::Expired,
-            // AP_ERR_TKT_NYV, AP_ERR_SKEW, KRB5_KDCREP_SKEW
-            33 | 37 | 148 => return Self::ClockSkew,
-            // KRB5_REALM_UNKNOWN, KRB5_KDC_UNREACH, KRB5_REALM_CANT_RESOLVE
-            154 | 156 | 220 => return Self::KdcUnreachable,
-            // KRB5_CC_NOTFOUND, KRB5_FCC_PERM, KRB5_FCC_NOFILE
-            141 | 194 | 195 => return Self::NoTicket,
-            // KRB5_KT_BADNAME, _UNKNOWN_TYPE, _NOTFOUND, _END, KRB5_KT_IOERR, KRB5_KEYTAB_BADVNO,
-            // KRB5_KT_NAME_TOOLONG, _KVNONOTFOUND, _FORMAT
-            179..=182 | 184 | 213 | 229 | 230 | 235 => return Self::KeytabUnreadable,
-            _ => {}
-        }
-        match minor.wrapping_sub(K5G) {
-            // KG_CCACHE_NOMATCH, KG_TGT_MISSING, KG_EMPTY_CCACHE
-            0 | 2 | 12 => return Self::NoTicket,
-            // KG_KEYTAB_NOMATCH
-            1 => return Self::KeytabUnreadable,
-            _ => {}
-        }
-        match major >> 16 & 0xff {
-            NO_CRED => Self::NoTicket,
-            CREDENTIALS_EXPIRED => Self::Expired,
-            _ => Self::Other,
-        }
+/// By number, never by text. The minor one says more; the major one where that says nothing.
+fn kind_of(major: u32, minor: i32) -> Kind {
+    match minor.wrapping_sub(KRB5) {
+        // KDC_ERR_NAME_EXP, KDC_ERR_CLIENT_REVOKED, KDC_ERR_CLIENT_NOTYET
+        1 | 18 | 21 => return Kind::Revoked,
+        // KDC_ERR_C_PRINCIPAL_UNKNOWN
+        6 => return Kind::UnknownClient,
+        // KDC_ERR_SERVICE_EXP, KDC_ERR_S_PRINCIPAL_UNKNOWN
+        2 | 7 => return Kind::UnknownService,
+        // KDC_ERR_KEY_EXPIRED, KDC_ERR_PREAUTH_FAILED, AP_ERR_BAD_INTEGRITY, KRB5_PREAUTH_FAILED
+        23 | 24 | 31 | 210 => return Kind::WrongKey,
+        // AP_ERR_TKT_EXPIRED
+        32 => return Kind::Expired,
+        // AP_ERR_TKT_NYV, AP_ERR_SKEW, KRB5_KDCREP_SKEW
+        33 | 37 | 148 => return Kind::ClockSkew,
+        // KRB5_REALM_UNKNOWN, KRB5_KDC_UNREACH, KRB5_REALM_CANT_RESOLVE
+        154 | 156 | 220 => return Kind::KdcUnreachable,
+        // KRB5_CC_NOTFOUND, KRB5_FCC_PERM, KRB5_FCC_NOFILE
+        141 | 194 | 195 => return Kind::NoTicket,
+        // KRB5_KT_BADNAME, _UNKNOWN_TYPE, _NOTFOUND, _END, KRB5_KT_IOERR, KRB5_KEYTAB_BADVNO,
+        // KRB5_KT_NAME_TOOLONG, _KVNONOTFOUND, _FORMAT
+        179..=182 | 184 | 213 | 229 | 230 | 235 => return Kind::KeytabUnreadable,
+        _ => {}
+    }
+    match minor.wrapping_sub(K5G) {
+        // KG_CCACHE_NOMATCH, KG_TGT_MISSING, KG_EMPTY_CCACHE
+        0 | 2 | 12 => return Kind::NoTicket,
+        // KG_KEYTAB_NOMATCH
+        1 => return Kind::KeytabUnreadable,
+        _ => {}
+    }
+    match major >> 16 & 0xff {
+        NO_CRED => Kind::NoTicket,
+        CREDENTIALS_EXPIRED => Kind::Expired,
+        _ => Kind::Other,
     }
 }
 
@@ -304,21 +263,20 @@ mod tests {
             (100_001, Kind::Other),
             (0, Kind::Other),
         ] {
-            assert_eq!(Kind::of(13 << 16, minor), kind, "{minor}");
+            assert_eq!(kind_of(13 << 16, minor), kind, "{minor}");
         }
     }
 
     #[test]
     fn the_major_number_decides_where_the_minor_one_says_nothing() {
-        assert_eq!(Kind::of(7 << 16, 0), Kind::NoTicket);
-        assert_eq!(Kind::of(11 << 16, 0), Kind::Expired);
-        assert_eq!(Kind::of(13 << 16, libc::ENOENT), Kind::Other);
+        assert_eq!(kind_of(7 << 16, 0), Kind::NoTicket);
+        assert_eq!(kind_of(11 << 16, 0), Kind::Expired);
+        assert_eq!(kind_of(13 << 16, libc::ENOENT), Kind::Other);
     }
 
     #[test]
     fn a_keytab_that_is_passed_over_is_named() {
-        let empty =
-            || Fault { kind: Kind::NoTicket, major: 7 << 16, minor: 0, text: String::new() };
+        let empty = || Fault { kind: Kind::NoTicket, text: String::new() };
         let missing = empty().at_keytab(Path::new("/nonexistent/key\ntab"), None);
         assert_eq!(missing.kind, Kind::KeytabUnreadable);
         assert_eq!(missing.text, "/nonexistent/key tab: No such file or directory (os error 2)");

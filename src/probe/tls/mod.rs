@@ -14,6 +14,7 @@ mod recorder;
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -128,6 +129,20 @@ fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
         Host::Ipv4(address) => Some(ServerName::from(std::net::IpAddr::V4(*address))),
         Host::Ipv6(address) => Some(ServerName::from(std::net::IpAddr::V6(*address))),
     }
+}
+
+/// The hash that binds a login to this channel (RFC 5929 4.1): of the peer's certificate, by the hash of
+/// its signature, and SHA-256 where that is weaker.
+pub(super) fn endpoint_hash<S>(stream: &TlsStream<Counted<S>>) -> Option<Vec<u8>> {
+    let leaf = stream.get_ref().1.peer_certificates()?.first()?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
+    // RFC 4055 5, RFC 5758 3.2: sha384WithRSAEncryption, ecdsa-with-SHA384, and those with SHA-512.
+    let algorithm = match parsed.signature_algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => &SHA384,
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => &SHA512,
+        _ => &SHA256,
+    };
+    Some(digest(algorithm, leaf).as_ref().to_vec())
 }
 
 fn secured<S>(stream: &TlsStream<Counted<S>>, started: Instant) -> Secured {

@@ -182,7 +182,6 @@ fn load() -> Result<Library, libloading::Error> {
 /// Something of the library's, released once.
 #[derive(Debug)]
 struct Owned {
-    library: &'static Library,
     raw: Raw,
     release: Release,
 }
@@ -231,7 +230,7 @@ impl Library {
         let major = unsafe {
             (self.import_name)(&raw mut minor, &raw const text, &raw const written, &raw mut raw)
         };
-        let name = Name(Owned { library: self, raw, release: self.release_name });
+        let name = Name(Owned { raw, release: self.release_name });
         check(major, minor).map(|()| name)
     }
 
@@ -270,7 +269,7 @@ impl Library {
                 null_mut(),
             )
         };
-        let credential = Credential(Owned { library: self, raw, release: self.release_cred });
+        let credential = Credential(Owned { raw, release: self.release_cred });
         check(major, minor).map(|()| credential)
     }
 
@@ -341,7 +340,7 @@ impl Library {
 }
 
 impl Context {
-    /// One step: the token to send, if any, and whether no answer is awaited. Nothing is asked for beyond
+    /// One step: the token to send, if any. Nothing is asked for beyond
     /// the login (no delegation, no proof of the peer): a proxy may then accept in silence.
     pub(super) fn initiate(
         &mut self,
@@ -349,7 +348,7 @@ impl Context {
         credential: Option<&Credential>,
         target: &Name,
         input: Option<&[u8]>,
-    ) -> Result<(Option<Vec<u8>>, bool), Status> {
+    ) -> Result<Option<Vec<u8>>, Status> {
         let mut minor = 0;
         let mechanism = mechanism.oid();
         let input = Buffer::of(input.unwrap_or_default());
@@ -375,7 +374,7 @@ impl Context {
         };
         let token = self.library.take(output);
         check(major, minor)?;
-        Ok(((!token.is_empty()).then_some(token), major == 0))
+        Ok((!token.is_empty()).then_some(token))
     }
 }
 

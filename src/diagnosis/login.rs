@@ -1,0 +1,59 @@
+//! A proxy that asks for a login: none is configured, it cannot be had, it is of another kind, or it is
+//! not taken.
+
+use super::case::{Case, Found, Seen, rule};
+use super::{Held, Rule};
+use crate::cause::{Cause, Party};
+use crate::observation::{Control, Login, ProxyFailure, TicketKind};
+
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::ProxyAuthUnavailable, unavailable),
+    rule(Cause::ProxyAuthUnsupported, unsupported),
+    rule(Cause::ProxyAuthRejected, rejected),
+    rule(Cause::ProxyAuthRequired, required),
+];
+
+/// The failure, where the proxy asks for a login.
+fn asked(case: &Case<'_>) -> Option<ProxyFailure> {
+    case.proxy().filter(ProxyFailure::asks_for_login)
+}
+
+/// No ticket could be had, so nothing was sent. A host without the library is to be mended by its owner.
+fn unavailable(case: &Case<'_>) -> Held {
+    let Some(failure) = asked(case) else { return Ok(None) };
+    match failure.login.no_ticket().map(|ticket| ticket.kind) {
+        Some(TicketKind::LibraryMissing) => Found::high().party(Party::Client).yes(),
+        Some(_) => Found::high().yes(),
+        None => Ok(None),
+    }
+}
+
+/// The configured scheme is not among those that the proxy offers, and no other is used.
+fn unsupported(case: &Case<'_>) -> Held {
+    match asked(case) {
+        Some(failure) if matches!(failure.login, Login::NotOffered(_)) => Found::high().yes(),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The login was shown, now or at most a quarter of an hour ago, and the proxy asks for one again, for an
+/// unrelated host too. Where that one is let through with it, the login is good, and this target denied.
+fn rejected(case: &Case<'_>) -> Held {
+    let rejected = |failure: ProxyFailure| failure.login.rejected_until();
+    if asked(case).and_then(rejected).is_none() {
+        return Ok(None);
+    }
+    match case.control_shows()? {
+        Seen::Passed(_) => Ok(None),
+        Seen::Failed(_) => Found::high().by(Control::ControlHost).yes(),
+        Seen::Nothing => Found::high().yes(),
+    }
+}
+
+/// None is configured.
+fn required(case: &Case<'_>) -> Held {
+    match asked(case) {
+        Some(failure) if failure.login == Login::None => Found::high().yes(),
+        Some(_) | None => Ok(None),
+    }
+}

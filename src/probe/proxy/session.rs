@@ -1,0 +1,263 @@
+//! One trip's dealings with a proxy, over as many connections as its login needs: what is asked for,
+//! what was shown, what became of that.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use url::Host;
+use zeroize::Zeroizing;
+
+use super::challenge::{Challenge, Scheme as Offered};
+use super::gate::{Gate, Permit, Turn};
+use super::login::{self, Header, Next, Place, Step};
+use crate::observation::{Login, Rejected, Scheme, Ticket, TicketKind};
+use crate::plan::{Credential, Proxy, Tunnel};
+
+/// Challenges that are named in evidence at most.
+const OFFERS: usize = 8;
+
+/// The dealings.
+pub(in crate::probe) struct Session<'a> {
+    tunnel: &'a Tunnel,
+    gate: &'a Gate,
+    step: Step,
+    /// The value of the next request's `Proxy-Authorization`.
+    header: Option<Header>,
+    /// The hash of the proxy's certificate (RFC 5929 4).
+    certificate: Option<Vec<u8>>,
+    login: Login,
+    offers: Vec<String>,
+    permit: Option<Permit>,
+    begun: Option<Instant>,
+    /// Time that went into waiting for other trips.
+    waited: Duration,
+}
+
+/// What a challenge is answered with.
+pub(super) enum Answer {
+    /// The same request with a login.
+    Again,
+    /// Nothing (any more).
+    Nothing,
+    /// It is no sound challenge: what is wrong with it.
+    Flawed(String),
+}
+
+impl<'a> Session<'a> {
+    pub(in crate::probe) fn new(tunnel: &'a Tunnel, gate: &'a Gate) -> Self {
+        let login = match &tunnel.credential {
+            None => Login::None,
+            Some(Ok(_)) => Login::NotAsked,
+            Some(Err(why)) => Login::Unreadable(why.clone()),
+        };
+        Self {
+            tunnel,
+            gate,
+            step: Step::Unasked,
+            header: None,
+            certificate: None,
+            login,
+            offers: Vec::new(),
+            permit: None,
+            begun: None,
+            waited: Duration::ZERO,
+        }
+    }
+
+    pub(in crate::probe) fn proxy(&self) -> &'a Proxy {
+        &self.tunnel.proxy
+    }
+
+    pub(super) fn destination(&self) -> (&'a Host<String>, u16) {
+        (&self.tunnel.host, self.tunnel.port)
+    }
+
+    /// The proxy showed a certificate with this hash.
+    pub(in crate::probe) fn saw(&mut self, certificate: Option<Vec<u8>>) {
+        self.certificate = certificate;
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.begun.get_or_insert_with(Instant::now);
+    }
+
+    /// Time since the first request, without that for other trips.
+    pub(super) fn took(&self) -> Duration {
+        let whole = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
+        whole.saturating_sub(self.waited)
+    }
+
+    pub(super) fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// The schemes of the last challenge.
+    pub(super) fn offers(&self) -> Vec<String> {
+        self.offers.clone()
+    }
+
+    /// The request as it is to be sent now.
+    pub(super) fn request(&self) -> Zeroizing<String> {
+        let authority = self.tunnel.authority();
+        let agent = concat!("egressd/", env!("CARGO_PKG_VERSION"));
+        let mut request = Zeroizing::new(format!(
+            "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {agent}\r\n"
+        ));
+        for (name, value) in &self.proxy().headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(header) = &self.header {
+            request.push_str("Proxy-Authorization: ");
+            request.push_str(header);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        request
+    }
+
+    /// Whether the login is half-way, in a way that is bound to its connection.
+    pub(super) fn is_bound(&self) -> bool {
+        self.step.is_bound()
+    }
+
+    /// The proxy took the login, or wanted none.
+    pub(super) fn let_through(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.accepted();
+        }
+    }
+
+    /// The proxy did not take it.
+    pub(super) fn turned_away(&mut self) {
+        if let (Some(permit), Login::Sent(scheme)) = (self.permit.take(), &self.login) {
+            let (scheme, until) = (*scheme, permit.rejected(None));
+            self.login = Login::Rejected(Rejected { scheme, until });
+        }
+    }
+
+    /// What a 407 is answered with.
+    pub(super) async fn answer(&mut self, challenges: &[Challenge], deadline: Instant) -> Answer {
+        self.offers = offered(challenges);
+        let Some(Ok(credential)) = &self.tunnel.credential else { return Answer::Nothing };
+        let scheme = credential.scheme();
+        let unasked = matches!(self.step, Step::Unasked);
+        if !challenges.iter().any(|challenge| of(challenge.scheme) == Some(scheme)) {
+            // A 407 without any challenge is a refusal in other words.
+            if unasked && !challenges.is_empty() {
+                self.login = Login::NotOffered(scheme);
+            }
+            self.turned_away();
+            return Answer::Nothing;
+        }
+        if unasked && !self.wait_for_turn(credential, deadline).await {
+            return Answer::Nothing;
+        }
+        let authority = self.tunnel.authority();
+        // Tickets are for names; an address is written as one.
+        let host = self.proxy().host.to_string();
+        let place = Place {
+            host: &host,
+            authority: &authority,
+            certificate: self.certificate.as_deref(),
+            deadline,
+        };
+        let step = std::mem::replace(&mut self.step, Step::Shown);
+        match login::next(step, credential, challenges, &place).await {
+            Next::Show(header, step) => {
+                self.login = Login::Sent(scheme);
+                (self.header, self.step) = (Some(header), step);
+                return Answer::Again;
+            }
+            Next::Rejected => self.turned_away(),
+            Next::Unusable => self.login = Login::NotOffered(scheme),
+            Next::NoTicket(ticket) => self.without_ticket(ticket),
+            Next::Flawed(why) => return Answer::Flawed(why),
+        }
+        Answer::Nothing
+    }
+
+    /// What the KDC refuses is not asked of it again either: it counts, too.
+    fn without_ticket(&mut self, ticket: Ticket) {
+        let refused = matches!(ticket.kind, TicketKind::WrongKey | TicketKind::Revoked);
+        if let Some(permit) = self.permit.take().filter(|_| refused) {
+            permit.rejected(Some(ticket.clone()));
+        }
+        self.login = Login::NoTicket(ticket);
+    }
+
+    /// Whether the login may be sent now.
+    async fn wait_for_turn(&mut self, credential: &Credential, deadline: Instant) -> bool {
+        let asked = Instant::now();
+        let destination = self.tunnel.authority();
+        let turn = self.gate.turn(self.proxy(), credential, &destination, deadline).await;
+        self.waited += asked.elapsed();
+        match turn {
+            Turn::Go(permit) => {
+                self.permit = Some(permit);
+                true
+            }
+            Turn::Not(withheld) => {
+                self.login = Login::Withheld(withheld);
+                false
+            }
+        }
+    }
+
+    /// Whether there is a password for SOCKS.
+    pub(super) fn has_password(&self) -> bool {
+        matches!(&self.tunnel.credential, Some(Ok(Credential::Password { .. })))
+    }
+
+    /// The proxy takes none of the ways that were offered to it.
+    pub(super) fn not_offered(&mut self) {
+        self.login = Login::NotOffered(Scheme::Basic);
+    }
+
+    /// The proxy wants name and password.
+    pub(super) fn asked_for_password(&mut self) {
+        self.offers = vec![Scheme::Basic.label().to_owned()];
+    }
+
+    /// The message with name and password (RFC 1929 2); none where it may not be sent now.
+    pub(super) async fn password(&mut self, deadline: Instant) -> Option<Zeroizing<Vec<u8>>> {
+        let Some(Ok(credential @ Credential::Password { name, password, .. })) =
+            &self.tunnel.credential
+        else {
+            return None;
+        };
+        if !self.wait_for_turn(credential, deadline).await {
+            return None;
+        }
+        self.login = Login::Sent(Scheme::Basic);
+        let mut message = Zeroizing::new(vec![1]);
+        for text in [name.as_str(), password.expose()] {
+            // Longer ones were refused with the configuration, or cannot be right.
+            message.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+            message.extend(text.bytes().take(usize::from(u8::MAX)));
+        }
+        Some(message)
+    }
+}
+
+/// The scheme of ours that a challenge is for.
+fn of(offered: Offered) -> Option<Scheme> {
+    match offered {
+        Offered::Basic => Some(Scheme::Basic),
+        Offered::Digest => Some(Scheme::Digest),
+        Offered::Ntlm => Some(Scheme::Ntlm),
+        Offered::Negotiate => Some(Scheme::Negotiate),
+        Offered::Other => None,
+    }
+}
+
+/// The schemes of a 407 by their names, each once; what is not known here stays without one.
+fn offered(challenges: &[Challenge]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for challenge in challenges {
+        let name = of(challenge.scheme).map_or("other", Scheme::label);
+        if names.len() < OFFERS && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
