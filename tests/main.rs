@@ -12,6 +12,8 @@
 mod tidy;
 // Configurations, good and bad.
 mod config;
+// The environment's exemptions, beside what other clients make of them.
+mod no_proxy;
 // Byte parsers on the corpora of the fuzz targets.
 mod fuzz;
 // Stories: observations in, verdict out.

@@ -7,6 +7,7 @@ mod ad_hoc;
 mod build;
 mod environment;
 mod nameserver;
+mod no_proxy;
 mod print;
 mod proxy;
 mod schedule;
@@ -31,6 +32,7 @@ pub use ad_hoc::ad_hoc;
 pub use build::{build, named_files, named_variables};
 pub use environment::ProxyVariables;
 pub use nameserver::{Nameserver, Through};
+pub use no_proxy::is_exempt;
 pub use proxy::{Account, Credential, Pac, Proof, Proxy, Spoken, Way};
 pub use schedule::Schedule;
 pub use trip::{
