@@ -14,13 +14,13 @@ use egressd::probe::parse::{
     queued_error, read_resolv_conf, transfer_codings,
 };
 
-pub use proxies::{challenge, ntlm_challenge};
+pub use proxies::{challenge, no_proxy, ntlm_challenge};
 
 /// A parser's name, as of its target and its corpus, and what holds of it.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Property; 10] = [
+pub const ALL: [Property; 11] = [
     ("challenge", challenge),
     ("dns_answer", dns_answer),
     ("error_queue", error_queue),
@@ -28,6 +28,7 @@ pub const ALL: [Property; 10] = [
     ("h2_frames", h2_frames),
     ("hosts", hosts),
     ("http_head", http_head),
+    ("no_proxy", no_proxy),
     ("ntlm_challenge", ntlm_challenge),
     ("resolv_conf", resolv_conf),
     ("tls_first", tls_first),

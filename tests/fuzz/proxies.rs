@@ -1,8 +1,10 @@
-//! What holds of what is read on the way through a proxy: its challenges.
+//! What holds of what is read on the way through a proxy, or around it: its challenges, the exemptions.
 
+use egressd::plan::is_exempt;
 use egressd::probe::parse::{
     Challenge, NtlmFresh, NtlmLogin, challenges, ntlm_challenge as read_ntlm,
 };
+use url::Host;
 
 /// Challenges keep to their limits, are those of each field in order, and mean the same written anew.
 pub fn challenge(bytes: &[u8]) {
@@ -59,5 +61,59 @@ pub fn ntlm_challenge(bytes: &[u8]) {
         assert!(whole[16] == 88 || whole[nt + 24..nt + 32] == [0; 8]);
         assert_eq!(whole[nt + 32..nt + 40], [0xaa; 8]);
         assert_ne!(answer([0; 8], bindings), whole);
+    }
+}
+
+/// Entries count each for itself, in any order and case; what is around the proxy is so with all below it.
+pub fn no_proxy(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((host, list)) = text.split_once('\n') else { return };
+    let Ok(host) = Host::parse(host) else { return };
+    let whole = is_exempt(list, &host, 443);
+    let blank = |c: char| c == ',' || c.is_ascii_whitespace();
+    let entries: Vec<&str> = list.split(blank).filter(|entry| !entry.is_empty()).collect();
+    // The star is no entry: it means all only where nothing stands beside it.
+    let mut named = entries.iter().filter(|entry| **entry != "*");
+    let one = list == "*" || named.any(|entry| is_exempt(entry, &host, 443));
+    assert_eq!(one, whole, "{list} of {host}");
+    let turned: Vec<&str> = entries.iter().rev().copied().collect();
+    assert_eq!(is_exempt(&format!(",{}\t", turned.join(" , ")), &host, 443), whole && list != "*");
+    assert_eq!(is_exempt(&list.to_ascii_uppercase(), &host, 443), whole);
+    if let (true, Host::Domain(name)) = (whole, &host) {
+        assert!(is_exempt(list, &Host::Domain(format!("below.{name}")), 443), "{list} of {name}");
+        assert!(is_exempt(list, &Host::Domain(name.to_ascii_uppercase()), 443));
+    }
+    // An entry without a colon is of no port, and one of another port is none of this.
+    let portless = entries.iter().filter(|entry| !entry.contains(':')).copied();
+    let portless = portless.collect::<Vec<_>>().join(",");
+    assert_eq!(is_exempt(&portless, &host, 1), is_exempt(&portless, &host, 443));
+    is_exempt_by_itself(&host);
+}
+
+/// A host is exempt by what it is called, with its port and without, and by the network that is all of it.
+fn is_exempt_by_itself(host: &Host<String>) {
+    let name = host.to_string();
+    let bits = match host {
+        Host::Ipv4(_) => Some(32),
+        Host::Ipv6(_) => Some(128),
+        Host::Domain(name) => {
+            let is_label = |label: &str| {
+                let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+                !label.is_empty() && label.chars().all(is_letter)
+            };
+            if !name.strip_suffix('.').unwrap_or(name).split('.').all(is_label) {
+                return;
+            }
+            None
+        }
+    };
+    assert!(is_exempt(&name, host, 443), "{name}");
+    assert!(is_exempt(&format!("{name}:443"), host, 443), "{name}");
+    assert!(!is_exempt(&format!("{name}:444"), host, 443), "{name}");
+    if let Some(bits) = bits {
+        let address = name.trim_matches(['[', ']']);
+        assert!(is_exempt(address, host, 443));
+        assert!((0..=bits).all(|bits| is_exempt(&format!("{address}/{bits}"), host, 443)));
+        assert!(!is_exempt(&format!("{address}/{}", bits + 1), host, 443));
     }
 }
