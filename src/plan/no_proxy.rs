@@ -1,8 +1,8 @@
 //! Which hosts a list like `no_proxy` takes around the proxy. No standard says; clients differ.
 //!
 //! Followed is what most of curl, Python, Go and Node do, and where they are even what the list's
-//! writer can only have meant. `tests/no_proxy.toml` has each case with what each of the four does,
-//! and is run against the programs themselves. Names are never looked up here.
+//! writer can only have meant. `tests/no_proxy.toml` has each case with what each of the four does;
+//! a test holds it against curl and Python themselves. Names are never looked up here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
