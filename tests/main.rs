@@ -42,5 +42,8 @@ mod netns;
 // Walks by TTL, paths with small packets, dead neighbours.
 mod hops;
 
+// Proxies and a KDC that are not ours.
+mod real_proxies;
+
 // Servers and programs that the tests start.
 mod support;

@@ -8,10 +8,14 @@
 pub(crate) mod allocations;
 /// A resolver on UDP and TCP, with a behaviour for each name.
 pub(crate) mod dns;
+/// Programs that are not ours, kept running.
+pub(crate) mod foreign;
 /// A folder, a CA that counts as public, a control host that works.
 pub(crate) mod ground;
 /// Answers, and what stands in for one, on any stream; and a server without TLS.
 pub(crate) mod http;
+/// A real Kerberos.
+pub(crate) mod kdc;
 /// A real server.
 pub(crate) mod nginx;
 /// Authorities and leaves, made at run time, sound or with one flaw.
@@ -26,8 +30,14 @@ pub(crate) mod openssl;
 pub(crate) mod program;
 /// A proxy that is asked with CONNECT.
 pub(crate) mod proxy;
+/// Real SOCKS5 servers.
+pub(crate) mod socks;
+/// A real proxy, with every login that a proxy may demand.
+pub(crate) mod squid;
 /// Ports where nobody listens, or nobody answers.
 pub(crate) mod tcp;
+/// A real proxy, a small one.
+pub(crate) mod tinyproxy;
 /// A TLS server that fails wherever a handshake can fail.
 pub(crate) mod tls;
 /// The listener and the counted stream below every TCP server here.

@@ -65,6 +65,11 @@ impl Authority {
         self.root.pem()
     }
 
+    /// The root's key, in PKCS #8, for a program that signs in its name.
+    pub(crate) fn key_pem(&self) -> String {
+        self.root.key().serialize_pem()
+    }
+
     /// A sound leaf. A name that is an address becomes one in the certificate, too.
     pub(crate) fn leaf(&self, names: &[&str]) -> Leaf {
         self.issue(&leaf(names))
