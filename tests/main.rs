@@ -44,6 +44,9 @@ mod hops;
 
 // Proxies and a KDC that are not ours.
 mod real_proxies;
+// PAC scripts in the real child.
+#[cfg(feature = "pac")]
+mod pac;
 
 // Servers and programs that the tests start.
 mod support;

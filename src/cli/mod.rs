@@ -41,6 +41,10 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Runs PAC scripts for the egressd that started it.
+    #[cfg(feature = "pac")]
+    #[command(hide = true)]
+    PacEngine,
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +78,17 @@ pub fn main(arguments: Arguments) -> u8 {
         Command::Config { command: ConfigCommand::Check { file, plan } } => {
             config::main(file.as_deref(), plan)
         }
+        #[cfg(feature = "pac")]
+        Command::PacEngine => pac_engine(),
+    }
+}
+
+/// The child of a PAC engine. Who reads how it ends is its parent, which sees the closed pipe.
+#[cfg(feature = "pac")]
+fn pac_engine() -> u8 {
+    match crate::probe::pac::serve() {
+        Ok(()) => OK,
+        Err(_) => FAILED,
     }
 }
 

@@ -9,6 +9,8 @@ mod http;
 mod hops;
 mod leg;
 mod legs;
+#[cfg(feature = "pac")]
+pub mod pac;
 pub mod parse;
 mod proxy;
 mod socket;
