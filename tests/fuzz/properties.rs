@@ -2,7 +2,9 @@
 //!
 //! One function a parser. The fuzz targets run it on what libFuzzer invents, the tests on the corpora.
 
-// By its place: this file is a library's first in one package, and a module in the other.
+// By their places: this file is a library's first in one package, and a module in the other.
+#[path = "pac_answer.rs"]
+mod pac;
 #[path = "proxies.rs"]
 mod proxies;
 
@@ -14,13 +16,14 @@ use egressd::probe::parse::{
     queued_error, read_resolv_conf, transfer_codings,
 };
 
+pub use pac::pac_answer;
 pub use proxies::{challenge, no_proxy, ntlm_challenge};
 
 /// A parser's name, as of its target and its corpus, and what holds of it.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Property; 11] = [
+pub const ALL: [Property; 12] = [
     ("challenge", challenge),
     ("dns_answer", dns_answer),
     ("error_queue", error_queue),
@@ -30,6 +33,7 @@ pub const ALL: [Property; 11] = [
     ("http_head", http_head),
     ("no_proxy", no_proxy),
     ("ntlm_challenge", ntlm_challenge),
+    ("pac_answer", pac_answer),
     ("resolv_conf", resolv_conf),
     ("tls_first", tls_first),
 ];

@@ -15,6 +15,8 @@ pub use super::proxy::challenge::{Challenge, Scheme, challenges};
 pub use super::proxy::ntlm::{
     NtlmChallenge, NtlmFlaw, NtlmFresh, NtlmLogin, channel_bindings, ntlm_challenge, ntlm_negotiate,
 };
+#[cfg(feature = "pac")]
+pub use super::pac::answer as pac_answer;
 pub use super::tls::first;
 pub use events::Events;
 pub use frames::{Frames, Goaway};
