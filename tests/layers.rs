@@ -100,7 +100,7 @@ impl Way {
     }
 
     fn through(self, proxy: SocketAddr) -> Self {
-        Self { proxy: Some(format!("http://{proxy}")), ..self }
+        self.by(format!("http://{proxy}"), "")
     }
 
     /// Through a proxy by its URL, with further lines of the route.

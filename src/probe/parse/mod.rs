@@ -10,13 +10,13 @@ mod queue;
 
 pub use self::queue::{QueuedError, queued_error};
 pub use super::dns::{Asked, Hosts, Listed, ResolvConf, read_resolv_conf};
+#[cfg(feature = "pac")]
+pub use super::pac::answer as pac_answer;
 pub use super::proxy::challenge::{Challenge, Scheme, challenges};
 #[cfg(feature = "ntlm")]
 pub use super::proxy::ntlm::{
     NtlmChallenge, NtlmFlaw, NtlmFresh, NtlmLogin, channel_bindings, ntlm_challenge, ntlm_negotiate,
 };
-#[cfg(feature = "pac")]
-pub use super::pac::answer as pac_answer;
 pub use super::tls::first;
 pub use events::Events;
 pub use frames::{Frames, Goaway};
