@@ -1,7 +1,7 @@
 //! A server program that is not ours: in the foreground, on this host's loopback or on a host in a network
 //! namespace, what it prints read line by line.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines, PipeReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -96,13 +96,8 @@ fn free_port(ip: IpAddr) -> SocketAddr {
 
 impl Foreign {
     /// Waits until it prints this; what it printed is the error of one that ends before.
-    pub(crate) fn start(mut command: Command, ready: &str) -> Result<Self, Vec<String>> {
-        let (output, input) = std::io::pipe().expect("a pipe");
-        command.stdin(Stdio::null()).stdout(input.try_clone().expect("a copy")).stderr(input);
-        let mut child = command.spawn().expect("it runs");
-        // The command holds the pipe's other end: the last line would never be the last.
-        drop(command);
-        let mut lines = BufReader::new(output).lines();
+    pub(crate) fn start(command: Command, ready: &str) -> Result<Self, Vec<String>> {
+        let (mut child, mut lines) = spawn(command);
         let log = Journal::new();
         loop {
             let Some(Ok(line)) = lines.next() else {
@@ -119,13 +114,10 @@ impl Foreign {
     }
 
     /// The same for one that prints nothing at first: waits until it listens there.
-    pub(crate) fn start_mute(mut command: Command, at: SocketAddr) -> Result<Self, Vec<String>> {
-        let (output, input) = std::io::pipe().expect("a pipe");
-        command.stdin(Stdio::null()).stdout(input.try_clone().expect("a copy")).stderr(input);
-        let mut child = command.spawn().expect("it runs");
-        drop(command);
+    pub(crate) fn start_mute(command: Command, at: SocketAddr) -> Result<Self, Vec<String>> {
+        let (mut child, lines) = spawn(command);
         let log = Journal::new();
-        let reader = follow(BufReader::new(output).lines(), &log);
+        let reader = follow(lines, &log);
         while !is_listening(child.id(), at) {
             if child.try_wait().expect("its state").is_some() {
                 reader.join().ok();
@@ -158,6 +150,14 @@ impl Drop for Foreign {
             println!("{:#?}", self.log.entries());
         }
     }
+}
+
+/// The program, and what it prints in either way. The command, which holds an end of the pipe, goes: the
+/// last line would never be the last.
+fn spawn(mut command: Command) -> (Child, Lines<BufReader<PipeReader>>) {
+    let (output, input) = std::io::pipe().expect("a pipe");
+    command.stdin(Stdio::null()).stdout(input.try_clone().expect("a copy")).stderr(input);
+    (command.spawn().expect("it runs"), BufReader::new(output).lines())
 }
 
 /// A thread that writes lines down until there are no more.

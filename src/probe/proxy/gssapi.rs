@@ -1,8 +1,9 @@
 //! Kerberos tickets for a proxy's `Negotiate` (RFC 4559), by the host's own GSSAPI: what it says to a
 //! browser of this host, it says to us.
 //!
-//! Every call blocks, and may wait for a KDC as long as the host's `krb5.conf` lets it: the caller gives
-//! it a thread and a deadline. Nothing here decodes a token or knows of HTTP.
+//! Every call blocks: the caller gives it a thread and a deadline. MIT's library has no deadline of its own
+//! to set, and waits for a KDC that is silent for half a minute (`sendto_kdc.c`: three rounds, for UDP and
+//! for TCP). Nothing here decodes a token or knows of HTTP.
 
 mod library;
 
@@ -70,21 +71,18 @@ impl Initiator {
     /// Makes the next token of the proxy's last one; of none, the first (SPNEGO, RFC 4178, raw). Whether
     /// it was the last one is the proxy's to say, not the library's.
     pub(super) fn step(&mut self, input: Option<&[u8]>) -> Result<Option<Vec<u8>>, Fault> {
-        let credential = self.credentials.as_ref().map(|credentials| &credentials.spnego);
-        let made = self.context.initiate(Mechanism::Spnego, credential, &self.target, input);
-        made.map_err(|outer| {
-            let status = if input.is_none() { self.inner(outer) } else { outer };
-            Fault::new(self.library, status)
-        })
-    }
-
-    /// What Kerberos itself says. Around SPNEGO, MIT's library (`mecherrmap_map`) gives each number of
-    /// the mechanism inside another one, made up in the order in which they occur.
-    fn inner(&self, outer: Status) -> Status {
-        let credential = self.credentials.as_ref().map(|credentials| &credentials.kerberos);
-        let mut context = self.library.context();
-        let again = context.initiate(Mechanism::Kerberos, credential, &self.target, None);
-        again.err().unwrap_or(outer)
+        let fault = |status| Fault::new(self.library, status);
+        let (kerberos, spnego) =
+            self.credentials.as_ref().map(|both| (&both.kerberos, &both.spnego)).unzip();
+        if input.is_none() {
+            // Around SPNEGO, MIT's library (`mecherrmap_map`) gives each number of the mechanism inside
+            // another one, made up in the order in which they occur. So Kerberos is asked alone, before and
+            // not after it, or a KDC that is silent would be waited for twice. Its ticket for the proxy goes
+            // into the cache, from where SPNEGO takes it.
+            let mut alone = self.library.context();
+            alone.initiate(Mechanism::Kerberos, kerberos, &self.target, None).map_err(fault)?;
+        }
+        self.context.initiate(Mechanism::Spnego, spnego, &self.target, input).map_err(fault)
     }
 }
 
@@ -265,6 +263,13 @@ mod tests {
         ] {
             assert_eq!(kind_of(13 << 16, minor), kind, "{minor}");
         }
+    }
+
+    #[test]
+    fn a_login_may_go_on_in_another_thread() {
+        fn moves<T: Send>() {}
+        moves::<Initiator>();
+        moves::<Fault>();
     }
 
     #[test]
