@@ -6,6 +6,7 @@
 //! those of `gssapi.h` on Linux, where nothing is packed.
 #![expect(unsafe_code, reason = "a C library that is loaded at run time")]
 
+use std::error::Error as _;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt::Debug;
 use std::ptr::{null, null_mut};
@@ -150,7 +151,13 @@ const fn oid(bytes: &'static [u8]) -> Oid {
 pub(super) fn library() -> Result<&'static Library, &'static str> {
     static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
     LIBRARY
-        .get_or_init(|| load().map_err(|error| error.to_string()))
+        .get_or_init(|| {
+            // What dlerror(3) said is the error's source.
+            load().map_err(|error| match error.source() {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            })
+        })
         .as_ref()
         .map_err(String::as_str)
 }
