@@ -43,6 +43,17 @@ fn matches<T: PartialEq>(text: &[T], pattern: &[T], (star, one): (&T, &T)) -> bo
     }
 }
 
+/// Four octets as one number; leading zeros make none of them octal, as in browsers.
+pub(super) fn dotted(text: &str) -> Option<u32> {
+    let mut octets = text.split('.').map(|octet| {
+        let is_number = octet.len() <= 3 && octet.bytes().all(|byte| byte.is_ascii_digit());
+        octet.parse::<u8>().ok().filter(|_| is_number)
+    });
+    let mut next = || octets.next().flatten();
+    let number = u32::from_be_bytes([next()?, next()?, next()?, next()?]);
+    octets.next().is_none().then_some(number)
+}
+
 /// Whether an address lies in a prefix as `192.0.2.0/24` or `2001:db8::/32`. What is neither does not.
 pub(super) fn in_prefix(address: &str, prefix: &str) -> bool {
     let inside = || {
@@ -75,7 +86,25 @@ pub(super) fn sorted(list: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{glob, in_prefix, sorted};
+    use super::{dotted, glob, in_prefix, sorted};
+
+    #[test]
+    fn four_octets() {
+        let rows = [
+            ("192.0.2.1", Some(0xc000_0201)),
+            ("010.000.000.255", Some(0x0a00_00ff)),
+            ("256.0.0.1", None),
+            ("1.2.3", None),
+            ("1.2.3.4.5", None),
+            ("1.2.3.0004", None),
+            ("1.2.3.+4", None),
+            ("1.2..4", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(dotted(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn stars_and_question_marks() {

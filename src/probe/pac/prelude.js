@@ -1,16 +1,9 @@
 // What a PAC script may call, as Chromium has it. The engine hands it the natives.
-export default function (lookUp, mine, glob, inPrefix, sorted) {
+export default function (lookUp, mine, glob, inNet, inPrefix, sorted) {
   const world = globalThis;
   const days = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
   const months = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
-  const dotted = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
   const expressions = new Map();
-
-  // Four numbers that are octets, without a look-up.
-  function isAddress(text) {
-    const found = dotted.exec(text);
-    return found !== null && found.slice(1).every((octet) => octet <= 255);
-  }
 
   // Whether a value lies in a range that may go over the end: Friday to Monday, November to March.
   function lies(from, value, to) {
@@ -89,23 +82,19 @@ export default function (lookUp, mine, glob, inPrefix, sorted) {
     const parts = text.split('.');
     return [0, 1, 2, 3].reduce((sum, place) => (sum << 8) | (parts[place] & 255), 0);
   };
-  world.dnsResolve = function (name) {
+  function resolve(name) {
     const found = lookUp(String(name)).find((address) => !address.includes(':'));
     return found === undefined ? null : found;
-  };
+  }
+  world.dnsResolve = resolve;
   world.isResolvable = function (name) {
     return world.dnsResolve(name) !== null;
   };
   world.isInNet = function (name, network, mask) {
-    if (!isAddress(network) || !isAddress(mask)) {
-      return false;
-    }
-    const address = isAddress(name) ? name : world.dnsResolve(name);
-    if (address === null) {
-      return false;
-    }
-    const bits = world.convert_addr(mask);
-    return (world.convert_addr(address) & bits) === (world.convert_addr(network) & bits);
+    // Where the script has a function of its own for names, that is the one.
+    const own = world.dnsResolve !== resolve && !/^\d+(\.\d+){3}$/.test(name);
+    const address = own ? world.dnsResolve(name) : name;
+    return address !== null && inNet(String(address), String(network), String(mask));
   };
   world.myIpAddress = function () {
     const all = mine();
