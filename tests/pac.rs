@@ -141,6 +141,47 @@ fn a_decision_that_is_given_up_spoils_no_other() {
 }
 
 #[test]
+fn decisions_take_turns() {
+    let ground = Ground::new();
+    let ask = async |number: usize| {
+        let script = body(&format!("return '{number} ' + dnsResolve(host)"));
+        let script = Script::decode(script.as_bytes()).unwrap();
+        let question = Question::new(&"https://api.example".parse().unwrap(), Vec::new()).unwrap();
+        let names = |name| async {
+            tokio::task::yield_now().await;
+            ground.look_up(name).await
+        };
+        ground.engine.decide(&script, &question, names).await.unwrap().text
+    };
+    let texts = ground.runtime.block_on(async {
+        let (ask, mut texts) = (&ask, Vec::new());
+        for round in 0..10 {
+            let (a, b, c) = tokio::join!(ask(round), ask(round % 2), ask(7));
+            texts.extend([(round, a), (round % 2, b), (7, c)]);
+        }
+        texts
+    });
+    for (number, text) in texts {
+        assert_eq!(text, format!("{number} 192.0.2.1"));
+    }
+}
+
+#[test]
+fn a_script_may_be_large() {
+    let ground = Ground::new();
+    let small = body("return 'x'");
+    // On the pipe each of these characters takes six.
+    let comment = format!("{small}//{}", "\u{1}".repeat(1024 * 1024 - small.len() - 2));
+    assert_eq!(ground.decide(&comment).unwrap().text, "x");
+    let mut rules = String::from("function FindProxyForURL(url, host) {\n");
+    while rules.len() < 500_000 {
+        rules.push_str("if (dnsDomainIs(host, '.some.where.example')) return 'DIRECT';\n");
+    }
+    rules.push_str("return 'PROXY last:1' }");
+    assert_eq!(ground.decide(&rules).unwrap().text, "PROXY last:1");
+}
+
+#[test]
 fn what_is_wrong_with_a_script_is_told() {
     let ground = Ground::new();
     let threw = |line: u32, detail: &str| ScriptFault::Threw {

@@ -115,6 +115,8 @@ fn recursion_has_a_floor() {
         body("return /(((((((((a*)*)*)*)*)*)*)*)*)b/.test('a'.repeat(10000)) + ''"),
         body("return new RegExp('('.repeat(50000) + ')'.repeat(50000)).test('') + ''"),
         body("return eval('['.repeat(100000))"),
+        // Nor can it sleep.
+        body("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)"),
         "[".repeat(200_000),
     ];
     for script in rows {

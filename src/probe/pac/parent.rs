@@ -19,13 +19,15 @@ use super::{Question, Script};
 
 /// Time of the wall clock that the child has for a decision, look-ups apart. Its own limit is of CPU time and
 /// shorter: this one is for what the engine does not interrupt, and for a host that is busy.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Time for a look-up; after it the name has no addresses.
 const LOOK_UP: Duration = Duration::from_secs(2);
 /// Addresses of a name that a script is told.
 const ADDRESSES: usize = 32;
 
 /// The one child, started when it is first needed. Decisions are made one after the other.
+///
+/// The kernel ends the child with the thread that started it: keep to one runtime on one thread.
 #[derive(Debug)]
 pub struct Engine {
     program: PathBuf,
