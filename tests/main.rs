@@ -47,6 +47,9 @@ mod real_proxies;
 // PAC scripts in the real child.
 #[cfg(feature = "pac")]
 mod pac;
+// Routes of a PAC file.
+#[cfg(feature = "pac")]
+mod pac_routes;
 
 // Servers and programs that the tests start.
 mod support;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::keys;
+use super::{keys, way};
 use crate::diagnosis::{Baseline, control_passed};
 use crate::observation::{Control, NotRun, Trip};
 use crate::plan::{Plan, Route};
@@ -37,8 +37,7 @@ impl Controls {
 
     /// A fresh trip to a control host: somebody else's of the last two seconds, or a new one.
     pub async fn trip(&self, route: &Route, index: usize) -> Result<Trip, NotRun> {
-        let mut planned = self.plan.control_trip(index, route)?;
-        keys::equip(&mut planned);
+        let control = self.plan.controls.get(index).ok_or(NotRun::NotConfigured)?;
         let key = (route.name.clone(), index);
         let cell = {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +49,12 @@ impl Controls {
         {
             return Ok(trip.clone());
         }
-        let trip = self.network.walk(&Arc::new(planned)).await;
+        let planned = |route: &Route| {
+            let mut planned = self.plan.control_trip(control, route);
+            keys::equip(&mut planned);
+            planned
+        };
+        let trip = way::walk(&self.network, route, &control.url, planned).await.trip;
         *kept = Some((Instant::now(), trip.clone()));
         Ok(trip)
     }

@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::controls::Controls;
 use super::keys;
+use super::way::{self, Along};
 use crate::cause::Status;
 use crate::config::Secret;
 use crate::diagnosis::{
     Decision, Evidence, Experiment, Findings, Outcome, TargetFacts, Walk, diagnose, read_answer,
 };
-use crate::observation::{Change, NotRun, Trip};
+use crate::observation::{Change, Control, NotRun, Trip};
 use crate::plan::{Identity, Plan, Route, Target, TripPlan};
 use crate::probe::Network;
 use crate::store::{Report, Walked};
@@ -61,7 +62,8 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
     let deadline = begun + target.bound();
     let (key, secret) = keys::read(target.key.as_ref());
     let client = target.client_cert.as_ref().map(|cert| cert.with(keys::read_pem(&cert.key)));
-    let inquiry = Inquiry { context, target, secret, client };
+    let taken = Mutex::default();
+    let inquiry = Inquiry { context, target, secret, client, taken };
     let walks = inquiry.walks(&memory).await;
     let facts = inquiry.facts(key);
     let mut evidence =
@@ -127,6 +129,8 @@ struct Inquiry {
     target: Arc<Target>,
     secret: Option<Secret>,
     client: Option<Arc<Identity>>,
+    /// The routes as they were taken, by name: a PAC file chooses anew each time.
+    taken: Mutex<BTreeMap<String, Route>>,
 }
 
 impl Inquiry {
@@ -140,23 +144,39 @@ impl Inquiry {
     }
 
     async fn walks(&self, memory: &Memory) -> Vec<Walk> {
-        let trips = side_by_side(self.target.routes.iter().map(|used| {
-            let trip = Arc::new(self.trip(&used.route));
-            async move { self.context.network.walk(&trip).await }
-        }));
+        let trips = side_by_side(self.target.routes.iter().map(|used| self.along(&used.route)));
         let trips = trips.await;
         let routes = self.target.routes.iter();
         routes
             .zip(trips)
             .map(|(used, trip)| Walk {
                 route: used.route.name.clone(),
-                proxy: used.route.proxy().map(ToString::to_string),
+                proxy: self
+                    .taken(&used.route.name)
+                    .and_then(|route| route.proxy().map(ToString::to_string)),
                 expect: used.expect,
                 trip,
                 baseline: self.context.controls.baseline(&used.route.name),
                 before: memory.before.get(&used.route.name).copied(),
             })
             .collect()
+    }
+
+    /// The ordinary trip along a route, which is remembered as it was taken.
+    async fn along(&self, route: &Route) -> Trip {
+        let network = &self.context.network;
+        let url = &self.target.endpoint.url;
+        let Along { route: taken, trip } =
+            way::walk(network, route, url, |route| self.trip(route)).await;
+        if let Some(taken) = taken {
+            let mut known = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(route.name.clone()).or_insert(taken);
+        }
+        trip
+    }
+
+    fn taken(&self, route: &str) -> Option<Route> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(route).cloned()
     }
 
     fn facts(&self, key: crate::diagnosis::Key) -> TargetFacts {
@@ -188,8 +208,14 @@ impl Inquiry {
         let route = routes.find(|route| route.name == experiment.route);
         let route = route.ok_or(NotRun::NotApplicable)?;
         let Context { plan, network, controls } = &self.context;
-        let base = self.trip(route);
-        let planned = plan.vary((&self.target, route), &base, experiment.change)?;
+        let Some(taken) = self.taken(&route.name) else {
+            // No way was chosen: all that can be done is to ask again.
+            let repeats =
+                experiment.change == Change::Repeat && plan.allowed.contains(&Control::Repeat);
+            return if repeats { Ok(self.along(route).await) } else { Err(NotRun::NotApplicable) };
+        };
+        let base = self.trip(&taken);
+        let planned = plan.vary((&self.target, &taken), &base, experiment.change)?;
         match experiment.change {
             Change::ControlHost(index) => controls.trip(route, index).await,
             _ => Ok(network.walk(&Arc::new(planned)).await),

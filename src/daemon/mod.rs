@@ -14,6 +14,7 @@ pub mod process;
 mod schedule;
 pub mod signals;
 mod systemd;
+pub mod way;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -21,11 +21,21 @@ pub(crate) struct Found {
     pub(super) by_route: bool,
     /// The address that the words name, where it is not the leading leg's.
     pub(super) address: Option<std::net::SocketAddr>,
+    /// The proxy that the words name, where it is not the trip's.
+    pub(super) proxy: Option<String>,
 }
 
 impl Found {
     pub(super) fn with(confidence: Confidence) -> Self {
-        Self { confidence, party: None, status: None, by: None, by_route: false, address: None }
+        Self {
+            confidence,
+            party: None,
+            status: None,
+            by: None,
+            by_route: false,
+            address: None,
+            proxy: None,
+        }
     }
 
     pub(super) fn high() -> Self {
@@ -59,6 +69,10 @@ impl Found {
 
     pub(super) fn at(self, address: std::net::SocketAddr) -> Self {
         Self { address: Some(address), ..self }
+    }
+
+    pub(super) fn proxy(self, proxy: &str) -> Self {
+        Self { proxy: Some(proxy.to_owned()), ..self }
     }
 
     pub(super) fn at_most(self, limit: Confidence) -> Self {

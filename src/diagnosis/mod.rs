@@ -16,6 +16,7 @@ mod hops;
 mod http;
 mod local;
 mod login;
+mod pac;
 mod proxy;
 mod seen;
 mod steady;
@@ -207,6 +208,7 @@ const FAULTS: &[&[Rule]] = &[
     local::RULES,
     dns::RULES,
     tcp::RULES,
+    pac::RULES,
     login::RULES,
     proxy::RULES,
     tls::RULES,

@@ -4,13 +4,10 @@ use super::case::{Case, Found, Needed, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
 use crate::observation::{
-    Change, Control, Failure, LocalKind, PacFailure, ProxyFailure, ProxyKind, TcpKind, TlsKind,
-    Trip,
+    Change, Control, Failure, LocalKind, ProxyFailure, ProxyKind, TcpKind, TlsKind, Trip,
 };
 
 pub(super) const RULES: &[Rule] = &[
-    rule(Cause::PacUnavailable, pac_unavailable),
-    rule(Cause::PacInvalid, pac_invalid),
     rule(Cause::ProxyNameUnresolvable, name_unresolvable),
     rule(Cause::ProxyDown, down),
     rule(Cause::ProxyUnreachable, unreachable),
@@ -28,27 +25,6 @@ pub(super) const RULES: &[Rule] = &[
     rule(Cause::ProxyCloses, closes),
     rule(Cause::ProxyTunnelBroken, tunnel_broken),
 ];
-
-/// The PAC file cannot be had. That there is none is said by a file system, or by a server that answers;
-/// what stops the way to the server is not told apart here.
-fn pac_unavailable(case: &Case<'_>) -> Held {
-    match case.trip().pac.as_ref().and_then(|pac| pac.stop.as_ref()) {
-        Some(PacFailure::Unavailable { failure: None, status, .. }) => match status {
-            Some(500..=599) => Found::undetermined().yes(),
-            Some(_) | None => Found::high().yes(),
-        },
-        Some(PacFailure::Unavailable { failure: Some(_), .. }) => Found::undetermined().yes(),
-        Some(PacFailure::Invalid(_)) | None => Ok(None),
-    }
-}
-
-/// The PAC file was had, and gives no way.
-fn pac_invalid(case: &Case<'_>) -> Held {
-    match case.trip().pac.as_ref().and_then(|pac| pac.stop.as_ref()) {
-        Some(PacFailure::Invalid(_)) => Found::high().yes(),
-        Some(PacFailure::Unavailable { .. }) | None => Ok(None),
-    }
-}
 
 /// The proxy's own name has no address; other names have.
 fn name_unresolvable(case: &Case<'_>) -> Held {

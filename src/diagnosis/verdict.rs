@@ -160,7 +160,7 @@ fn decide(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Option<(Cause
 
 fn collect(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Vec<(Cause, Found)> {
     let mut facts = Vec::new();
-    for Rule { cause, holds } in FACTS {
+    for Rule { cause, holds } in FACTS.iter().chain(super::pac::FACTS) {
         match holds(case) {
             Ok(Some(found)) => facts.push((*cause, found)),
             Ok(None) => {}

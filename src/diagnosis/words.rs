@@ -226,7 +226,11 @@ impl Slots {
             address: address.map_or_else(looked_up, |address| address.ip().to_string()),
             source: source.map_or_else(|| "this host".to_owned(), |source| source.to_string()),
             resolver: or(resolver, "of this host"),
-            proxy: case.walk.proxy.clone().unwrap_or_else(|| "the proxy".to_owned()),
+            proxy: found
+                .proxy
+                .clone()
+                .or(case.walk.proxy.clone())
+                .unwrap_or_else(|| "the proxy".to_owned()),
             route: case.walk.route.clone(),
             status: status.map_or_else(|| "no status".to_owned(), |status| status.to_string()),
             key,

@@ -37,7 +37,7 @@ pub use proxy::{Account, Credential, Pac, Proof, Proxy, Spoken, Way};
 pub use schedule::Schedule;
 pub use trip::{
     Alpn, Depth, Families, Hello, Hop, Identity, RequestPlan, Sni, SocketPlan, TlsPlan, TripPlan,
-    Tunnel,
+    Tunnel, pac_trip,
 };
 
 /// All that runs.

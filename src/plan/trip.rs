@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use url::Host;
 
-use super::{Credential, Endpoint, Nameserver, Plan, Proxy, Route, Target};
+use super::{Credential, Endpoint, Nameserver, Pac, Plan, Proxy, Route, Target, Way};
 use crate::config::Secret;
-use crate::observation::{NotRun, Sent};
+use crate::observation::Sent;
 
 /// A trip, ready to be walked.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,6 +196,8 @@ pub struct RequestPlan {
     pub key: Option<(&'static str, &'static str, Secret)>,
     /// Whether the answer can only be understood whole.
     pub whole_body: bool,
+    /// Whether its body is a file that is wanted as it is, not evidence alone.
+    pub file: bool,
 }
 
 /// How long a control may take at most, so that a full set stays within a check's bound.
@@ -219,13 +221,20 @@ impl Plan {
     }
 
     /// The trip to a control host along a route: no credentials, ever.
-    pub fn control_trip(&self, index: usize, route: &Route) -> Result<TripPlan, NotRun> {
-        let endpoint = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
+    pub fn control_trip(&self, endpoint: &Endpoint, route: &Route) -> TripPlan {
         // Shared by all targets: it fits into the shortest trip.
         let shortest = self.targets.iter().map(|target| target.timeout).min();
         let timeout = shortest.map_or(CONTROL_TIMEOUT, |shortest| shortest.min(CONTROL_TIMEOUT));
-        Ok(TripPlan { families: Families::First, ..trip_to(endpoint, route, timeout) })
+        TripPlan { families: Families::First, ..trip_to(endpoint, route, timeout) }
     }
+}
+
+/// The trip that fetches a PAC file, straight to its server; none where its URL leads nowhere.
+pub fn pac_trip(pac: &Pac, route: &Route, timeout: Duration) -> Option<TripPlan> {
+    let endpoint = Endpoint::of(&pac.url)?;
+    let mut trip = trip_to(&endpoint, &route.by(Way::Direct), timeout.min(CONTROL_TIMEOUT));
+    (trip.request.whole_body, trip.request.file) = (true, true);
+    Some(trip)
 }
 
 fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
@@ -260,6 +269,7 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
             headers: Vec::new(),
             key: None,
             whole_body: false,
+            file: false,
         },
         timeout,
         patience: Duration::from_secs(1),

@@ -38,7 +38,10 @@ impl Plan {
         let mut trip = base.clone();
         match change {
             Change::Repeat => return Ok(trip),
-            Change::ControlHost(index) => return self.control_trip(index, route),
+            Change::ControlHost(index) => {
+                let control = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
+                return Ok(self.control_trip(control, route));
+            }
             Change::ControlName(_)
             | Change::OtherResolver
             | Change::OtherTransport
@@ -71,14 +74,7 @@ impl Plan {
                 trip.families = Families::Second;
                 trip.depth = Depth::Handshake;
             }
-            Change::RandomTunnel => {
-                // A name that is resolved here is not asked of the proxy.
-                let asks = |tunnel: &&mut Tunnel| tunnel.proxy.spoken != Spoken::Socks5;
-                let tunnel = trip.tunnel.as_mut().filter(asks).ok_or(NotRun::NotApplicable)?;
-                tunnel.host = Host::Domain(NO_NAME.to_owned());
-                trip.tls = None;
-                trip.depth = Depth::Handshake;
-            }
+            Change::RandomTunnel => to_nobody(&mut trip)?,
             Change::Http1 => tls(&mut trip)?.hello.alpn = Alpn::Http1,
             Change::NoKey if trip.request.key.is_none() => return Err(NotRun::NotApplicable),
             Change::NoKey => {}
@@ -138,6 +134,16 @@ impl Plan {
 
 fn tls(trip: &mut TripPlan) -> Result<&mut TlsPlan, NotRun> {
     trip.tls.as_mut().ok_or(NotRun::NotApplicable)
+}
+
+/// A tunnel to a name that nobody has; one that is resolved here is not asked of the proxy.
+fn to_nobody(trip: &mut TripPlan) -> Result<(), NotRun> {
+    let asks = |tunnel: &&mut Tunnel| tunnel.proxy.spoken != Spoken::Socks5;
+    let tunnel = trip.tunnel.as_mut().filter(asks).ok_or(NotRun::NotApplicable)?;
+    tunnel.host = Host::Domain(NO_NAME.to_owned());
+    trip.tls = None;
+    trip.depth = Depth::Handshake;
+    Ok(())
 }
 
 /// This address only, and no request.

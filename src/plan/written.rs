@@ -21,6 +21,9 @@ pub(super) enum Written {
 /// Reads a proxy's URL; without a scheme it is HTTP, as curl and Go have it.
 pub(super) fn proxy(text: &str) -> Result<Written, String> {
     if let Some(rest) = text.strip_prefix("pac+") {
+        if !cfg!(feature = "pac") {
+            return Err("this build is without PAC files (feature `pac`)".to_owned());
+        }
         return pac(rest).map(Written::Pac);
     }
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };

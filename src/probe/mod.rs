@@ -17,6 +17,8 @@ mod socket;
 mod stream;
 mod tcp;
 mod tls;
+#[cfg(not(feature = "pac"))]
+mod without_pac;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct Network {
     /// For proxies that are judged by roots of their own as well.
     of_proxies: Vec<(Vec<Vec<u8>>, tls::Tls)>,
     gate: proxy::Gate,
+    #[cfg(feature = "pac")]
+    files: pac::Files,
 }
 
 impl std::fmt::Debug for Network {
@@ -56,6 +60,11 @@ pub enum Fault {
     #[error("set up TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
+
+#[cfg(feature = "pac")]
+pub use pac::Choice;
+#[cfg(not(feature = "pac"))]
+pub use without_pac::Choice;
 
 /// A stream above TLS or without it.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -84,8 +93,14 @@ impl Network {
                 of_proxies.push((roots.clone(), tls::Tls::new(&plan.trust.with(roots))?));
             }
         }
-        let gate = proxy::Gate::default();
-        Ok(Self { names, tls: tls::Tls::new(&plan.trust)?, of_proxies, gate })
+        Ok(Self {
+            names,
+            tls: tls::Tls::new(&plan.trust)?,
+            of_proxies,
+            gate: proxy::Gate::default(),
+            #[cfg(feature = "pac")]
+            files: pac::Files::new(),
+        })
     }
 
     /// Takes over what another network knows of logins: a rejected one is not tried again because the
@@ -102,6 +117,11 @@ impl Network {
 
     /// Walks one trip.
     pub async fn walk(self: &Arc<Self>, plan: &Arc<TripPlan>) -> Trip {
+        self.fetch(plan).await.0
+    }
+
+    /// Walks one trip, and hands over the bytes of the answer's body.
+    async fn fetch(self: &Arc<Self>, plan: &Arc<TripPlan>) -> (Trip, Vec<u8>) {
         let (started, begun) = (now(), Instant::now());
         let deadline = begun + plan.timeout;
         let (mut lookup, questions) = dns::look_up(self, plan, deadline).await;
@@ -117,13 +137,14 @@ impl Network {
             legs: Vec::new(),
             untried: Vec::new(),
         };
+        let mut bytes = Vec::new();
         let nowhere = trip.resolved_here.as_ref().is_some_and(|lookup| lookup.failure().is_some());
         if plan.depth > Depth::Lookup && !nowhere {
-            self.legs(plan, &addresses, deadline, &mut trip).await;
+            bytes = self.legs(plan, &addresses, deadline, &mut trip).await;
         }
         trip.lookup.questions = questions.finish(deadline);
         trip.seconds = begun.elapsed().as_secs_f64();
-        trip
+        (trip, bytes)
     }
 
     /// The look-up of the target's own name, where the proxy is to be told an address.
@@ -149,7 +170,7 @@ impl Network {
         addresses: &[SocketAddr],
         deadline: Instant,
         trip: &mut Trip,
-    ) {
+    ) -> Vec<u8> {
         let beyond = trip.resolved_here.as_mut();
         let beyond = beyond.and_then(|lookup| dns::usable(lookup, 1).first().copied());
         let mut tasks = JoinSet::new();
@@ -159,21 +180,30 @@ impl Network {
             tasks.spawn(async move { (place, network.leg(&plan, (address, to), deadline).await) });
         }
         let mut legs = Legs::new(tasks, addresses.len());
+        let mut bytes = Vec::new();
         if plan.depth == Depth::Request
             && let Some((leg, arrived)) = legs.first_to_arrive().await
         {
-            ask(plan, leg, arrived, deadline).await;
+            bytes = ask(plan, leg, arrived, deadline).await;
         }
         (trip.legs, trip.untried) = legs.all().await;
+        bytes
     }
 }
 
-async fn ask(plan: &TripPlan, leg: &mut Leg, arrived: Arrived, deadline: Instant) {
+/// Sends the request; where its answer is a file, its bytes are handed over.
+async fn ask(plan: &TripPlan, leg: &mut Leg, arrived: Arrived, deadline: Instant) -> Vec<u8> {
     let Arrived { stream, gauge, http2, asked } = arrived;
     let around = http::Around { gauge: &gauge, deadline, asked };
     let exchange = http::request(&plan.request, stream, (plan.tls.is_some(), http2), &around).await;
     leg.response = exchange.response;
     leg.stop = exchange.stop;
+    let Some(response) = leg.response.as_mut().filter(|_| plan.request.file) else {
+        return Vec::new();
+    };
+    // The text is the bytes, unless they are none.
+    let text = std::mem::take(&mut response.body).into_bytes();
+    if exchange.bytes.is_empty() { text } else { exchange.bytes }
 }
 
 /// The addresses that this trip is to try.

@@ -289,15 +289,19 @@ impl Page {
                 self.put(ADDRESS_UP, &labels, f64::from(u8::from(leg.stop.is_none())));
             }
         }
-        let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
-        for chain in trip.legs.iter().filter_map(|leg| leg.chain.as_ref()) {
+        let mut ends: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+        let of_target = trip.legs.iter().filter_map(|leg| Some(("target", leg.chain.as_ref()?)));
+        let of_proxy =
+            trip.legs.iter().filter_map(|leg| Some(("proxy", leg.proxy_chain.as_ref()?)));
+        let chains = of_target.chain(of_proxy);
+        for (of, chain) in chains {
             if let Some(end) = chain.not_after().map(seconds) {
-                let earliest = ends.entry(chain.trust().label()).or_insert(end);
+                let earliest = ends.entry((of, chain.trust().label())).or_insert(end);
                 *earliest = earliest.min(end);
             }
         }
-        for (trust, end) in ends {
-            let labels = [own[0], own[1], ("of", "target"), ("trust", trust)];
+        for ((of, trust), end) in ends {
+            let labels = [own[0], own[1], ("of", of), ("trust", trust)];
             self.put(CERTIFICATE_NOT_AFTER, &labels, end);
         }
         let response = trip.legs.iter().find_map(|leg| leg.response.as_ref());

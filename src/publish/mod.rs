@@ -2,6 +2,7 @@
 
 pub mod api;
 mod beside;
+mod layers;
 pub mod metrics;
 pub mod nagios;
 mod observed;

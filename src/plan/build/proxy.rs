@@ -118,11 +118,6 @@ impl Build<'_> {
 
     /// Plain HTTP is refused: whoever is on the way could choose the proxy.
     fn pac_is_sound(&mut self, route: &config::Route, url: &url::Url, place: Range<usize>) {
-        if !cfg!(feature = "pac") {
-            let what = "this build is without PAC files";
-            self.fault(place, what, "build it with the feature `pac`, which is on by default");
-            return;
-        }
         if url.scheme() == "http" && !route.insecure_pac {
             let what = "a PAC file over plain HTTP can be changed by everybody on the way";
             self.fault(place, what, "write pac+https://, or insecure_pac = true");

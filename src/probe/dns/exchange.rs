@@ -89,6 +89,7 @@ impl Task {
             path: format!("{path}?dns={}", BASE64URL_NOPAD.encode(&message)),
             headers: vec![("accept", "application/dns-message")],
             key: None,
+            file: false,
             whole_body: true,
         };
         let around = http::Around { gauge: &gauge, deadline: until, asked: false };

@@ -13,6 +13,8 @@ mod system;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+#[cfg(feature = "pac")]
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use url::Host;
@@ -85,6 +87,24 @@ pub(super) async fn look_up(
         lookup.stop = nobody(&system, board);
     }
     (lookup, questions)
+}
+
+/// The addresses of a name, for a PAC script, which is told nothing else: the hosts file's, else what the
+/// resolver says.
+#[cfg(feature = "pac")]
+pub(super) async fn addresses(
+    network: &Arc<Network>,
+    name: String,
+    times: (Instant, Duration),
+) -> Vec<IpAddr> {
+    let system = network.names.system();
+    let mut lookup = Lookup { name, ..Lookup::default() };
+    if !look_into_hosts(&system, &mut lookup) {
+        let questions = Questions::none();
+        let answers = system.resolver.ask_both(&lookup.name, questions.board(), times).await;
+        (lookup.a, lookup.aaaa) = (Some(answers.a), Some(answers.aaaa));
+    }
+    lookup.addresses()
 }
 
 /// The "look-up" of an address.

@@ -5,7 +5,6 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
-use super::BODY_KEPT;
 use super::failure::Wrong;
 use crate::observation::{Parts, Response};
 use crate::probe::parse::Events;
@@ -85,13 +84,17 @@ impl Reading {
     }
 
     /// Reads up to the limit.
-    pub(super) async fn read(&mut self, mut body: Body, limit: u64) -> Result<(), Wrong> {
+    pub(super) async fn read(
+        &mut self,
+        mut body: Body,
+        (limit, kept): (u64, usize),
+    ) -> Result<(), Wrong> {
         let declared = body.declared().and_then(|length| usize::try_from(length).ok());
-        self.kept.reserve_exact(declared.unwrap_or_default().min(BODY_KEPT));
+        self.kept.reserve_exact(declared.unwrap_or_default().min(kept));
         while let Some(data) = body.next().await {
             let data = data?;
             self.length = self.length.saturating_add(data.len() as u64);
-            let room = BODY_KEPT.saturating_sub(self.kept.len());
+            let room = kept.saturating_sub(self.kept.len());
             self.kept.extend_from_slice(data.get(..room).unwrap_or(&data));
             self.note_parts(&data);
             if self.length >= limit {
@@ -103,7 +106,6 @@ impl Reading {
         Ok(())
     }
 
-    /// Puts what was read into the answer.
     /// Hands what was read over. Bytes that are no text come back as they are, too.
     pub(super) fn into_response(self, response: &mut Response) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -176,7 +176,8 @@ where
     // Chunk framing may be longer than what it frames, but not for ever.
     end.counts.allow_more(limit.saturating_mul(2));
     let mut reading = Reading::new(head_at, response.is_event_stream());
-    let read = driver.drive(reading.read(body, limit));
+    let kept = if plan.file { usize::try_from(limit).unwrap_or(BODY_KEPT) } else { BODY_KEPT };
+    let read = driver.drive(reading.read(body, (limit, kept)));
     let stop = match timeout_at(end.around.deadline, read).await {
         Ok(Ok(())) if plan.whole_body && !reading.whole => {
             Some(end.plain(HttpKind::TooLarge, Some(Framing::EndlessBody), "a body without end"))

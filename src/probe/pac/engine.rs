@@ -268,6 +268,11 @@ fn thrown(ctx: &Ctx<'_>, phase: Phase, error: &rquickjs::Error) -> ScriptFault {
     if !error.is_exception() {
         return ScriptFault::Threw { line: None, detail: cut(&error.to_string()) };
     }
+    // Where no memory is left for the error itself, the engine throws null (`JS_ThrowOutOfMemory`); no script
+    // has a reason to.
+    if thrown.is_null() {
+        return ScriptFault::TooMuchMemory;
+    }
     let exception = thrown.as_object().cloned().and_then(Exception::from_object);
     let Some(exception) = exception else {
         return ScriptFault::Threw { line: None, detail: detail(ctx, &thrown) };

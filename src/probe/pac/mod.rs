@@ -10,6 +10,7 @@
 
 pub mod answer;
 mod child;
+mod choice;
 mod engine;
 mod fault;
 mod limits;
@@ -21,6 +22,8 @@ mod wire;
 
 pub use answer::{Entry, Kind, Nonsense};
 pub use child::serve;
+pub use choice::Choice;
+pub(super) use choice::Files;
 pub use fault::{Failure, ScriptFault};
 pub use parent::{Asked, Decision, Engine};
 pub use question::{Question, own_addresses};
