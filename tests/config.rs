@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use egressd::config::{self, Config, Problem};
-use egressd::plan::{Given, Plan, ProxyVariables, build};
+use egressd::plan::{Given, Plan, ProxyVariables, ad_hoc, build};
 
 use crate::support::program::{Finished, Folder, egressd, run};
 
@@ -204,4 +204,27 @@ fn the_environments_proxy_becomes_a_route_unless_the_target_is_exempt() {
         routes(&[named, ("no_proxy", ".example.org")]),
         ["direct either", "environment open"]
     );
+}
+
+#[test]
+fn an_exemption_is_told_by_the_plan_and_counts_for_a_url_too() {
+    let mut given = nothing_given();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    given.proxies = ProxyVariables::new([
+        pair("https_proxy", "socks5h://svc:hunter2@proxy.corp.example"),
+        pair("no_proxy", "api.anthropic.com, 10.0.0.0/8"),
+    ]);
+    let plan = plan(config::EMBEDDED, &given).expect("sound");
+    let told = plan.to_string();
+    assert!(told.contains("not via environment: no_proxy takes it around the proxy"), "{told}");
+    assert!(told.contains("SOCKS5 through proxy.corp.example:1080"), "{told}");
+    assert!(told.contains("login by basic: svc") && !told.contains("hunter2"), "{told}");
+    assert!(!format!("{plan:?}").contains("hunter2"));
+    let ways = |url| {
+        let plan = ad_hoc(&plan, url, None).expect("a URL");
+        let routes = plan.targets[0].routes.iter();
+        routes.map(|used| used.route.name.clone()).collect::<Vec<String>>()
+    };
+    assert_eq!(ways("https://10.1.2.3/"), ["direct"]);
+    assert_eq!(ways("https://www.example.com/"), ["direct", "environment"]);
 }

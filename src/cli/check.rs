@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Format, UNKNOWN, complain, print, runtime};
+use super::{Format, UNKNOWN, block_on, complain, print};
 use crate::cause::Status;
 use crate::config::nearest;
 use crate::daemon::inquiry::{Context, Memory, inquire};
@@ -69,8 +69,8 @@ fn code(status: Status) -> u8 {
 fn checked(options: &Options) -> Result<(Loaded, Snapshot), String> {
     let mut loaded = load::load(options.config.as_deref()).map_err(|fault| fault.to_string())?;
     loaded.plan = narrowed(&loaded.plan, options)?;
-    let runtime = runtime().map_err(|error| format!("start the runtime: {error}"))?;
-    let snapshot = runtime.block_on(all(&loaded.plan, options))?;
+    let checked = block_on(all(&loaded.plan, options));
+    let snapshot = checked.map_err(|error| format!("start the runtime: {error}"))??;
     Ok((loaded, snapshot))
 }
 

@@ -117,7 +117,11 @@ fn complain(text: &str) {
     let (Ok(()) | Err(_)) = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// One thread is enough: a check waits, it does not compute; and a second one would cost memory.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// Does this to its end. One thread is enough: a check waits, it does not compute; and a second one would cost
+/// memory. A thread of the host's libraries that still waits for a KDC is left behind.
+fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(result)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 
-use super::{CONFIG, FAILED, OK, complain, runtime};
+use super::{CONFIG, FAILED, OK, block_on, complain};
 use crate::daemon::load::{self, Loaded};
 use crate::daemon::{self, Reload, Setup, logging, signals};
 
@@ -44,7 +44,7 @@ enum Fault {
 fn serve(loaded: Loaded, file: Option<&Path>) -> Result<(), Fault> {
     let address = loaded.plan.listen;
     let file = file.map(Path::to_owned);
-    runtime().map_err(Fault::Runtime)?.block_on(async move {
+    let served = block_on(async move {
         let listener =
             TcpListener::bind(address).await.map_err(|error| Fault::Listen(address, error))?;
         let (orders, _listening) = signals::orders().map_err(Fault::Signals)?;
@@ -58,7 +58,8 @@ fn serve(loaded: Loaded, file: Option<&Path>) -> Result<(), Fault> {
         let setup = Setup::new(loaded.plan, None)?;
         daemon::run(setup, listener, orders, reload(file)).await;
         Ok(())
-    })
+    });
+    served.map_err(Fault::Runtime)?
 }
 
 /// A bad file keeps the old plan, and says everything that is wrong with it.

@@ -35,7 +35,8 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
     let host = endpoint.host.to_string();
     let provider = Provider::of_host(&host).unwrap_or(Provider::Generic);
     let defaults = Config::default().probe;
-    let routes = plan.routes.iter().map(|route| (route.clone(), None)).collect();
+    let takes = |route: &&Route| route.exempts(&endpoint).is_none();
+    let routes = plan.routes.iter().filter(takes).map(|route| (route.clone(), None)).collect();
     plan.targets = vec![Target {
         name: host,
         provider,

@@ -23,6 +23,15 @@ impl fmt::Debug for ProxyVariables {
     }
 }
 
+/// Hosts that go around the environment's proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemptions {
+    /// The variable that lists them.
+    pub variable: &'static str,
+    /// The list, as it stands there.
+    pub list: String,
+}
+
 /// What the environment says of proxies.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Named {
@@ -66,10 +75,17 @@ impl ProxyVariables {
         }
     }
 
-    /// The variable that takes this host around the proxy ([`is_exempt`] says by what rules).
-    pub(super) fn exempts(&self, host: &Host<String>, port: u16) -> Option<&'static str> {
+    /// Which hosts go around the proxy, where that is said.
+    pub(super) fn exemptions(&self) -> Option<Exemptions> {
         let (variable, list) = self.first(Self::EXEMPTIONS)?;
-        is_exempt(list, host, port).then_some(variable)
+        Some(Exemptions { variable, list: list.to_owned() })
+    }
+}
+
+impl Exemptions {
+    /// Whether a host is among them ([`is_exempt`] says by what rules).
+    pub fn include(&self, host: &Host<String>, port: u16) -> bool {
+        is_exempt(&self.list, host, port)
     }
 }
 
@@ -83,7 +99,9 @@ mod tests {
         let host = Host::Domain("api.example.org".to_owned());
         let variable = |pairs: &[(&str, &str)]| {
             ProxyVariables::new(pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())))
-                .exempts(&host, 443)
+                .exemptions()
+                .filter(|exemptions| exemptions.include(&host, 443))
+                .map(|exemptions| exemptions.variable)
         };
         assert_eq!(variable(&[]), None);
         assert_eq!(variable(&[("no_proxy", "example.org")]), Some("no_proxy"));

@@ -30,7 +30,7 @@ use crate::provider::Provider;
 
 pub use ad_hoc::ad_hoc;
 pub use build::{build, named_files, named_variables};
-pub use environment::ProxyVariables;
+pub use environment::{Exemptions, ProxyVariables};
 pub use nameserver::{Nameserver, Through};
 pub use no_proxy::is_exempt;
 pub use proxy::{Account, Credential, Pac, Proof, Proxy, Spoken, Way};
@@ -178,6 +178,8 @@ pub struct Route {
     pub interface: Option<String>,
     /// A label for the way out.
     pub egress: Option<String>,
+    /// The hosts that do not take it, where the environment names it.
+    pub exemptions: Option<Exemptions>,
 }
 
 impl Route {
@@ -187,6 +189,12 @@ impl Route {
             Way::Proxy(proxy) => Some(proxy),
             Way::Direct | Way::Pac(_) => None,
         }
+    }
+
+    /// The variable by which a host does not take it.
+    pub fn exempts(&self, endpoint: &Endpoint) -> Option<&'static str> {
+        let exemptions = self.exemptions.as_ref()?;
+        exemptions.include(&endpoint.host, endpoint.port).then_some(exemptions.variable)
     }
 
     /// Whether it goes straight to the target.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::vary::NO_NAME;
 use super::{Account, Nameserver, Plan, Route, Spoken, Target, Way};
 use crate::observation::{Control, Needs};
 
@@ -76,7 +77,8 @@ fn through(route: &Route) -> String {
             let login = pac.account.as_ref().map(|(account, hosts)| {
                 format!("{} (at {} only)", login(account), hosts.join(", "))
             });
-            format!("as the PAC file {} says{}", pac.url, login.unwrap_or_default())
+            let login = login.unwrap_or_default();
+            format!("as the PAC file {} says, which may look up 8 names{login}", pac.url)
         }
     }
 }
@@ -109,6 +111,10 @@ impl Plan {
             .map(|route| format!("{} ({})", route.route.name, route.expect.label()))
             .collect();
         writeln!(f, "    needs {needs}: {}", routes.join(", "))?;
+        for (route, variable) in self.routes.iter().filter_map(|r| Some((r, r.exempts(endpoint)?)))
+        {
+            writeln!(f, "    not via {}: {variable} takes it around the proxy", route.name)?;
+        }
         writeln!(f, "    sends: TCP {}, server name {}", endpoint.port, endpoint.host)?;
         let other = self.controls.first().filter(|_| self.allowed.contains(&Control::OtherName));
         if let Some(control) = other {
@@ -126,6 +132,10 @@ impl Plan {
                 f,
                 "    may ask: 192.0.2.254, where no resolver can be, for the first hop's name"
             )?;
+        }
+        let proxied = target.routes.iter().any(|used| !used.route.is_direct());
+        if proxied && self.allowed.contains(&Control::RandomTunnel) {
+            writeln!(f, "    may ask its proxies: a tunnel to {NO_NAME}:{}", endpoint.port)?;
         }
         let walks = self.allowed.contains(&Control::TtlWalk);
         if walks {

@@ -18,7 +18,7 @@ use crate::observation::{Change, NotRun, Sent};
 const SMALL_SEGMENT: u16 = 1200;
 
 /// A name that nobody has (RFC 6761 6.4).
-const NO_NAME: &str = "no-such-host.invalid";
+pub(super) const NO_NAME: &str = "no-such-host.invalid";
 
 /// An address that nobody has (RFC 5737 3), and how long it is waited for that nobody answers there.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);

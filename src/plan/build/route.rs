@@ -14,14 +14,12 @@ use crate::observation::Expect;
 pub(super) struct NamedRoute {
     pub(super) name: String,
     pub(super) route: Option<Route>,
-    pub(super) environment: bool,
 }
 
 impl Build<'_> {
     pub(super) fn routes(&mut self, routes: &[config::Route]) -> Vec<NamedRoute> {
         let direct = Route { name: "direct".into(), ..Route::default() };
-        let mut out =
-            vec![NamedRoute { name: "direct".into(), route: Some(direct), environment: false }];
+        let mut out = vec![NamedRoute { name: "direct".into(), route: Some(direct) }];
         for route in routes {
             let Some(name) = &route.name else {
                 let place = route.proxy.as_ref().map(Spanned::span);
@@ -44,8 +42,9 @@ impl Build<'_> {
                 source,
                 interface,
                 egress: route.egress.clone(),
+                exemptions: self.given.proxies.exemptions().filter(|_| environment),
             });
-            out.push(NamedRoute { name: name.get_ref().clone(), route, environment });
+            out.push(NamedRoute { name: name.get_ref().clone(), route });
         }
         out
     }
@@ -81,16 +80,13 @@ impl Build<'_> {
     ) -> Vec<TargetRoute> {
         let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
         let mut used: Vec<(Route, Option<Expect>)> = Vec::new();
-        let mut take = |build: &mut Self, named: &NamedRoute, expect| {
-            let exempt = endpoint
-                .filter(|_| named.environment)
-                .and_then(|endpoint| build.given.proxies.exempts(&endpoint.host, endpoint.port));
-            if exempt.is_none() {
-                used.extend(named.route.clone().map(|route| (route, expect)));
-            }
+        let mut take = |named: &NamedRoute, expect| {
+            let exempt = |route: &Route| endpoint.and_then(|endpoint| route.exempts(endpoint));
+            let route = named.route.clone().filter(|route| exempt(route).is_none());
+            used.extend(route.map(|route| (route, expect)));
         };
         match &target.routes {
-            None => routes.iter().for_each(|route| take(self, route, None)),
+            None => routes.iter().for_each(|route| take(route, None)),
             Some(list) => {
                 for entry in list {
                     let route = entry.get_ref();
@@ -109,7 +105,7 @@ impl Build<'_> {
                         self.fault(entry.span(), what, "list each route once");
                     }
                     match routes.iter().find(|named| named.name == route.name) {
-                        Some(named) => take(self, named, expect),
+                        Some(named) => take(named, expect),
                         None => self.fault(
                             entry.span(),
                             format!("there is no route `{}`", route.name),
