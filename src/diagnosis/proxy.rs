@@ -1,10 +1,11 @@
 //! The way to the proxy, and what it says where a tunnel is asked for. Logins are `login`.
 
 use super::case::{Case, Found, Needed, Seen, rule};
+use super::hops::our_firewall;
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
 use crate::observation::{
-    Change, Control, Failure, LocalKind, ProxyFailure, ProxyKind, TcpKind, TlsKind, Trip,
+    Change, Control, Failure, LocalKind, ProxyFailure, ProxyKind, Sent, TcpKind, TlsKind, Trip,
 };
 
 pub(super) const RULES: &[Rule] = &[
@@ -37,15 +38,24 @@ fn name_unresolvable(case: &Case<'_>) -> Held {
     }
 }
 
-/// The proxy's address answers with a reset: nobody listens on that port.
+/// The proxy's address answers with a reset, and no router of ours does in its place: nobody listens on
+/// that port.
 fn down(case: &Case<'_>) -> Held {
     match inner_tcp(case) {
-        Some((TcpKind::Refused, false)) => Found::high().yes(),
+        Some((TcpKind::Refused, false)) if stopped_by_ours(case)?.is_none() => Found::high().yes(),
         _ => Ok(None),
     }
 }
 
-/// The proxy's address is silent, or a hop says that it cannot be reached.
+/// The firewall of ours that stops the way to the proxy, where the hops show it.
+fn stopped_by_ours(case: &Case<'_>) -> Result<Option<Found>, Needed> {
+    match case.stopped() {
+        Some((leg, _)) => our_firewall(case, leg, Sent::Syn),
+        None => Ok(None),
+    }
+}
+
+/// The proxy's address is silent, a hop says that it cannot be reached, or a router of ours stops the way.
 fn unreachable(case: &Case<'_>) -> Held {
     if case.proxied()
         && case
@@ -57,7 +67,7 @@ fn unreachable(case: &Case<'_>) -> Held {
     match inner_tcp(case) {
         Some((TcpKind::IcmpProhibited, _)) => Found::high().party(Party::Firewall).yes(),
         Some((TcpKind::IcmpUnreachable, true)) => Found::high().yes(),
-        Some(_) => Found::medium().yes(),
+        Some(_) => stopped_by_ours(case)?.unwrap_or_else(Found::medium).yes(),
         None => Ok(None),
     }
 }
