@@ -90,7 +90,8 @@ impl Build<'_> {
         let site = config.site.as_ref().and_then(|site| self.text(site));
         let listen = self.listen(&config.server.listen);
         let routes = self.routes(&config.route);
-        let controls = self.controls(config);
+        let proxied = routes.iter().filter_map(|named| named.route.as_ref()).any(route::connects);
+        let controls = self.controls(config, proxied);
         let targets = self.targets(config, &routes);
         let trust = self.trust(&config.trust);
         let resolvers = self.resolvers(&config.dns.servers);

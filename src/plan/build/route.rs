@@ -16,6 +16,11 @@ pub(super) struct NamedRoute {
     pub(super) route: Option<Route>,
 }
 
+/// Whether a route asks a proxy for CONNECT.
+pub(super) fn connects(route: &Route) -> bool {
+    route.proxy().is_some_and(|proxy| !proxy.spoken.is_socks())
+}
+
 impl Build<'_> {
     pub(super) fn routes(&mut self, routes: &[config::Route]) -> Vec<NamedRoute> {
         let direct = Route { name: "direct".into(), ..Route::default() };

@@ -71,6 +71,10 @@ impl Build<'_> {
             self.one_of(addresses.get_ref(), addresses.span(), &[("all", true), ("one", false)]);
         self.labels_are_sound(target);
         let used = self.used_routes(target, routes, endpoint.as_ref(), place.span());
+        let connects = used.iter().any(|used| super::route::connects(&used.route));
+        if let (Some(url), Some(endpoint), true) = (&target.url, &endpoint, connects) {
+            self.tunnels_well(endpoint, url.span());
+        }
         let needs = self.needs(target, &used);
         Some(Target {
             name: name?,

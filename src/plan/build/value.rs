@@ -138,12 +138,16 @@ impl Build<'_> {
         endpoint
     }
 
-    pub(super) fn controls(&mut self, config: &Config) -> Vec<Endpoint> {
+    pub(super) fn controls(&mut self, config: &Config, proxied: bool) -> Vec<Endpoint> {
         let urls = config.control.urls.iter().chain(&config.control.url);
         let controls: Vec<Endpoint> = urls
             .filter_map(|url| {
                 let text = self.text(url)?;
-                self.url(&text, url.span())
+                let endpoint = self.url(&text, url.span())?;
+                if proxied {
+                    self.tunnels_well(&endpoint, url.span());
+                }
+                Some(endpoint)
             })
             .collect();
         if controls.is_empty() && config.control.urls.is_empty() && config.control.url.is_none() {
@@ -152,6 +156,19 @@ impl Build<'_> {
             self.problems.push(Problem::at(None, what, help).as_warning());
         }
         controls
+    }
+}
+
+impl Build<'_> {
+    /// Browsers ask a proxy for plain HTTP without a tunnel; here everything goes through one.
+    pub(super) fn tunnels_well(&mut self, endpoint: &Endpoint, place: Range<usize>) {
+        if !endpoint.is_tls() {
+            let what = format!(
+                "a proxy is asked for CONNECT to port {}, which many refuse but to 443",
+                endpoint.port
+            );
+            self.warn(place, what, "write https://");
+        }
     }
 }
 
