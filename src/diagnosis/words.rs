@@ -121,6 +121,9 @@ fn ask(case: &Case<'_>, party: Party, slots: &Slots) -> String {
             format!("Log of {proxy} for CONNECT {host}:{port} from {source} at {at}.")
         }
         Party::Resolver | Party::DnsZone => format!("Query log for {host} at {at}."),
+        Party::Client if !slots.pac.is_empty() => {
+            format!("What changed in {} before {at}?", slots.pac)
+        }
         Party::Client => format!("What changed on this host before {at}?"),
         Party::Edge | Party::Origin | Party::Gateway => {
             let id = super::read_answer(case.target(), case.trip())
