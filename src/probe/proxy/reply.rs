@@ -34,19 +34,32 @@ impl Head {
         self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// What does not say clearly where it ends, ends with the connection: a login goes over a new one.
     fn framing(&self) -> Framing {
-        if self.all("transfer-encoding").any(|coding| coding.eq_ignore_ascii_case("chunked")) {
-            return Framing::Chunked;
+        if self.status == 304 {
+            return Framing::Length(0);
         }
-        let length = self.all("content-length").find_map(|length| length.trim().parse().ok());
-        length.map_or(Framing::UntilClosed, Framing::Length)
+        if let Some(last) = self.words("transfer-encoding").last() {
+            // HTTP/1.0 has none (RFC 9112 6.1).
+            let chunked = self.modern && last.eq_ignore_ascii_case("chunked");
+            return if chunked { Framing::Chunked } else { Framing::UntilClosed };
+        }
+        let mut lengths = self.words("content-length").map(length);
+        match lengths.next().flatten() {
+            Some(first) if lengths.all(|other| other == Some(first)) => Framing::Length(first),
+            Some(_) | None => Framing::UntilClosed,
+        }
+    }
+
+    /// The members of a header that is a list.
+    fn words<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all(name).flat_map(|value| value.split(',')).map(str::trim)
     }
 
     /// Whether another request may follow on this connection (RFC 9112 9.3). Proxies say it in a header
     /// of their own too.
     pub(super) fn persists(&self) -> bool {
-        let options = self.all("connection").chain(self.all("proxy-connection"));
-        let mut words = options.flat_map(|value| value.split(',')).map(str::trim);
+        let mut words = self.words("connection").chain(self.words("proxy-connection"));
         if self.modern {
             !words.any(|word| word.eq_ignore_ascii_case("close"))
         } else {
@@ -71,8 +84,9 @@ impl Reader {
             match parse(&self.read)? {
                 Some(head) => {
                     self.read.drain(..head.length);
-                    // An interim answer says nothing yet (RFC 9110 15.2).
-                    if !(100..200).contains(&head.status) {
+                    // An interim answer says nothing yet (RFC 9110 15.2); 101 is the last of its
+                    // connection (15.2.2), and opens no tunnel.
+                    if !matches!(head.status, 100 | 102..=199) {
                         return Ok(head);
                     }
                 }
@@ -132,11 +146,24 @@ impl Reader {
     }
 }
 
+/// Digits only: a number type's own parser takes a sign too.
+fn length(digits: &str) -> Option<usize> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
 /// A complete head, none while it is incomplete.
+///
+/// What a client has to take, or takes in practice, is no reason to call a proxy none: lines that go on
+/// in the next one (RFC 9112 5.2), blanks before a colon (5.1), more blanks in the first line (4).
 fn parse(read: &[u8]) -> Result<Option<Head>, ProxyKind> {
     let mut headers = [httparse::EMPTY_HEADER; 100];
     let mut response = httparse::Response::new(&mut headers);
-    match response.parse(read) {
+    let mut parser = httparse::ParserConfig::default();
+    parser
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_multiple_spaces_in_response_status_delimiters(true);
+    match parser.parse_response(&mut response, read) {
         Ok(httparse::Status::Partial) => Ok(None),
         Ok(httparse::Status::Complete(length)) => Ok(Some(Head {
             status: response.code.unwrap_or_default(),
@@ -145,7 +172,8 @@ fn parse(read: &[u8]) -> Result<Option<Head>, ProxyKind> {
                 .headers
                 .iter()
                 .map(|header| {
-                    let value = String::from_utf8_lossy(header.value).into_owned();
+                    let value = String::from_utf8_lossy(header.value);
+                    let value = value.replace(['\r', '\n'], " ");
                     (header.name.to_ascii_lowercase(), value)
                 })
                 .collect(),
@@ -227,5 +255,40 @@ mod tests {
         let old = "HTTP/1.0 407 Login\r\nProxy-Connection: keep-alive\r\nContent-Length: 0";
         assert_eq!(page(old, ""), (true, String::new(), true));
         assert_eq!(page("HTTP/1.0 407 Login", "page"), (false, "page".into(), false));
+    }
+
+    #[test]
+    fn a_page_without_a_clear_end_ends_with_the_connection() {
+        let until_closed = [
+            "Transfer-Encoding: gzip",
+            "Transfer-Encoding: chunked, gzip",
+            "Content-Length: 4\r\nContent-Length: 5",
+            "Content-Length: 4, 5",
+            "Content-Length: +4",
+            "Content-Length: 4\r\nTransfer-Encoding: gzip",
+            "X-Nothing: said",
+        ];
+        for head in until_closed {
+            let read = page(&format!("HTTP/1.1 407 Login\r\n{head}"), "page");
+            assert_eq!(read, (false, "page".into(), true), "{head}");
+        }
+        // A list may say the same twice; the last coding is what the end goes by.
+        let twice = "HTTP/1.1 407 Login\r\nContent-Length: 4, 4";
+        assert_eq!(page(twice, "page"), (true, "page".into(), true));
+        let both = "HTTP/1.1 407 Login\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: Chunked";
+        assert_eq!(page(both, "2\r\npa\r\n0\r\n\r\n"), (true, "pa".into(), true));
+        let old = "HTTP/1.0 407 Login\r\nTransfer-Encoding: chunked";
+        assert_eq!(page(old, "0\r\n\r\n"), (false, "0\r\n\r\n".into(), false));
+        assert_eq!(page("HTTP/1.1 304 Same", ""), (true, String::new(), true));
+    }
+
+    #[test]
+    fn lines_that_go_on_are_one() {
+        let head =
+            parse(b"HTTP/1.1  407  Login\r\nProxy-Authenticate : Basic\r\n\trealm=x\r\n\r\n");
+        let head = head.unwrap().unwrap();
+        assert_eq!((head.status, head.reason.as_str()), (407, "Login"));
+        let values: Vec<&str> = head.all("proxy-authenticate").collect();
+        assert_eq!(values, ["Basic  \trealm=x"]);
     }
 }
