@@ -17,8 +17,14 @@ use crate::observation::{ProxyFailure, ProxyKind, Tunnelled};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Headers that carry what a login exchanges, or a cookie: their beginning is kept alone.
-const SECRET: &[&str] =
-    &["proxy-authenticate", "proxy-authentication-info", "set-cookie", "set-cookie2"];
+const SECRET: &[&str] = &[
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "www-authenticate",
+    "authentication-info",
+    "set-cookie",
+    "set-cookie2",
+];
 
 /// Asks for the tunnel on one connection.
 pub(super) async fn open<S>(
@@ -31,7 +37,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut reader = Reader::default();
-    let mut used = false;
+    // Whether this connection answered before, and whether the login that is sent now goes on from there.
+    let (mut used, mut bound) = (false, false);
     loop {
         counts.begin_stage((HEAD_LIMIT + BODY_READ) as u64);
         let request = session.request();
@@ -39,12 +46,12 @@ where
             Ok(Ok(head)) => head,
             // A connection that was kept may be closed by the time it is used (RFC 9112 9.5).
             Ok(Err(ProxyKind::Closed | ProxyKind::Reset))
-                if used && reader.rest().is_empty() && !session.is_bound() =>
+                if used && reader.rest().is_empty() && !bound =>
             {
                 return Opened::Again;
             }
-            Ok(Err(kind)) => return Opened::Not(of_bytes(kind, reader.rest())),
-            Err(_) => return Opened::Not(of_bytes(ProxyKind::Timeout, reader.rest())),
+            Ok(Err(kind)) => return Opened::Not(of_bytes(kind, &reader, session)),
+            Err(_) => return Opened::Not(of_bytes(ProxyKind::Timeout, &reader, session)),
         };
         if (200..300).contains(&head.status) {
             session.let_through();
@@ -52,7 +59,7 @@ where
             stream.put_back(reader.rest());
             return Opened::Tunnel(Tunnelled {
                 status: head.status,
-                headers: kept(&head),
+                headers: kept(&head, session),
                 reason: head.reason,
                 ..Tunnelled::default()
             });
@@ -61,21 +68,22 @@ where
         let whole = timeout_at(until, reader.body(stream, &head)).await.unwrap_or(false);
         if head.status != 407 {
             session.let_through();
-            return Opened::Not(refusal(head, &reader));
+            return Opened::Not(refusal(head, &reader, session));
         }
+        bound = session.is_bound();
         let challenges = challenge::challenges(head.all("proxy-authenticate"));
         match session.answer(&challenges, deadline).await {
             Answer::Again => {}
-            Answer::Nothing => return Opened::Not(refusal(head, &reader)),
+            Answer::Nothing => return Opened::Not(refusal(head, &reader, session)),
             Answer::Flawed(why) => {
-                let refusal = refusal(head, &reader);
+                let refusal = refusal(head, &reader, session);
                 return Opened::Not(ProxyFailure { kind: ProxyKind::Other, body: why, ..refusal });
             }
         }
         if !whole || !head.persists() {
-            // What is bound to this connection cannot go on over another.
-            return if session.is_bound() {
-                Opened::Not(refusal(head, &reader))
+            // What began on this connection cannot go on over another; what begins now can.
+            return if bound {
+                Opened::Not(refusal(head, &reader, session))
             } else {
                 Opened::Again
             };
@@ -99,16 +107,17 @@ where
 }
 
 /// An answer that opens nothing.
-fn refusal(head: Head, reader: &Reader) -> ProxyFailure {
+fn refusal(head: Head, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
     let kind = match head.status {
         407 => ProxyKind::Auth,
         300..=399 => ProxyKind::Redirect,
         _ => ProxyKind::Status,
     };
-    let body = reader.rest().get(..BODY_KEPT).unwrap_or(reader.rest());
+    let body = session.before_login(reader.rest());
+    let body = body.get(..BODY_KEPT).unwrap_or(body);
     ProxyFailure {
         status: Some(head.status),
-        headers: kept(&head),
+        headers: kept(&head, session),
         reason: head.reason,
         body: String::from_utf8_lossy(body).into_owned(),
         ..ProxyFailure::new(kind)
@@ -116,16 +125,21 @@ fn refusal(head: Head, reader: &Reader) -> ProxyFailure {
 }
 
 /// The headers as evidence, without what a login exchanges.
-fn kept(head: &Head) -> Vec<(String, String)> {
-    let without = |value: &String| value.split([' ', '=']).next().unwrap_or_default().to_owned();
+fn kept(head: &Head, session: &Session<'_>) -> Vec<(String, String)> {
+    let begin = |value: &str| value.split([' ', '\t', '=']).next().unwrap_or_default().to_owned();
     let one = |(name, value): &(String, String)| {
-        let value = if SECRET.contains(&name.as_str()) { without(value) } else { value.clone() };
+        let value = if SECRET.contains(&name.as_str()) {
+            begin(value)
+        } else {
+            String::from_utf8_lossy(session.before_login(value.as_bytes())).into_owned()
+        };
         (name.clone(), value)
     };
     head.headers.iter().map(one).collect()
 }
 
 /// A failure with what was read, escaped: it is no HTTP and may be anything.
-fn of_bytes(kind: ProxyKind, read: &[u8]) -> ProxyFailure {
+fn of_bytes(kind: ProxyKind, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
+    let read = session.before_login(reader.rest());
     ProxyFailure { body: escaped(read), ..ProxyFailure::new(kind) }
 }

@@ -115,6 +115,14 @@ impl<'a> Session<'a> {
         request
     }
 
+    /// What was read, as far as it does not repeat the login: some pages of proxies show the request.
+    pub(super) fn before_login<'b>(&self, read: &'b [u8]) -> &'b [u8] {
+        let shown = self.header.as_ref().and_then(|header| header.split_once(' '));
+        let Some((_, login)) = shown.filter(|(_, login)| !login.is_empty()) else { return read };
+        let repeated = read.windows(login.len()).position(|part| part == login.as_bytes());
+        read.get(..repeated.unwrap_or(read.len())).unwrap_or(read)
+    }
+
     /// Whether the login is half-way, in a way that is bound to its connection.
     pub(super) fn is_bound(&self) -> bool {
         self.step.is_bound()
