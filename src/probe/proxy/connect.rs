@@ -93,6 +93,8 @@ where
     }
 }
 
+/// Whoever refuses all clients may say so and close before it has read: then the request cannot be
+/// written, but what was said can still be read.
 async fn ask<S>(
     stream: &mut Counted<S>,
     request: &str,
@@ -101,9 +103,16 @@ async fn ask<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream.write_all(request.as_bytes()).await.map_err(|error| of_io(&error))?;
-    stream.flush().await.map_err(|error| of_io(&error))?;
-    reader.head(stream).await
+    let written = async {
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await
+    };
+    let written = written.await.map_err(|error| of_io(&error));
+    match (written, reader.head(stream).await) {
+        // Of a socket's errors only the first has the reason.
+        (Err(kind), Err(ProxyKind::Closed)) => Err(kind),
+        (_, head) => head,
+    }
 }
 
 /// An answer that opens nothing.
@@ -142,4 +151,52 @@ fn kept(head: &Head, session: &Session<'_>) -> Vec<(String, String)> {
 fn of_bytes(kind: ProxyKind, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
     let read = session.before_login(reader.rest());
     ProxyFailure { body: escaped(read), ..ProxyFailure::new(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use super::*;
+
+    /// A connection whose other end is gone.
+    struct Gone;
+
+    impl AsyncWrite for Gone {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// What is found where that was said before the request could be written.
+    fn said(before: &str) -> Result<u16, ProxyKind> {
+        let stream = tokio::io::join(before.as_bytes(), Gone);
+        let mut stream = Counted::new(stream, Counts::with_limit(u64::MAX));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut reader = Reader::default();
+        let head = runtime.block_on(ask(&mut stream, "CONNECT", &mut reader));
+        head.map(|head| head.status)
+    }
+
+    #[test]
+    fn what_was_said_before_a_reset_is_heard() {
+        assert_eq!(said("HTTP/1.1 503 Full\r\n\r\n"), Ok(503));
+        assert_eq!(said("SSH-2.0-OpenSSH_9.6\r\n"), Err(ProxyKind::NotAProxy));
+        assert_eq!(said("HTTP/1.1 50"), Err(ProxyKind::Reset));
+        assert_eq!(said(""), Err(ProxyKind::Reset));
+    }
 }
