@@ -14,7 +14,7 @@ use super::tcp::{self, Gauge, NoConnection};
 use super::tls::{self, Shown};
 use super::{Arrived, Network, Stream, hops};
 use crate::observation::{Failure, Leg, ProxyFailure, ProxyKind};
-use crate::plan::{Alpn, Hello, Proxy, Spoken, TlsPlan, TripPlan};
+use crate::plan::{Alpn, Hello, Spoken, TlsPlan, TripPlan};
 
 /// Connections to one address of a proxy at most: one to be asked for a login, one to send it, and one
 /// for a login that goes to and fro.
@@ -104,9 +104,7 @@ impl Network {
         let mut on = On { stream: Counted::new(stream, Arc::clone(&counts)), counts, gauge };
         if let Some(session) = session {
             if session.proxy().spoken == Spoken::Https {
-                let secured = self.with_proxy(way, leg, session.proxy(), on).await?;
-                session.saw(secured.1);
-                on = secured.0;
+                on = self.with_proxy(way, leg, session, on).await?;
             }
             let On { stream, counts, gauge } = &mut on;
             let around =
@@ -124,9 +122,10 @@ impl Network {
         &self,
         way: &Way<'_>,
         leg: &mut Leg,
-        proxy: &Proxy,
+        session: &mut Session<'_>,
         on: On<'a>,
-    ) -> Result<(On<'a>, Option<Vec<u8>>), Failure> {
+    ) -> Result<On<'a>, Failure> {
+        let proxy = session.proxy();
         let On { stream, counts, gauge } = on;
         let hello = Hello { alpn: Alpn::Http1, ..Hello::default() };
         let plan = TlsPlan { hello, ..TlsPlan::to(proxy.host.clone()) };
@@ -134,16 +133,16 @@ impl Network {
         let handshake = tls::handshake(self.tls_of(proxy), &plan, stream, around).await;
         leg.proxy_chain = handshake.chain;
         let (stream, secured) = handshake.end.map_err(|inner| {
-            let of = ProxyFailure::new(ProxyKind::Tls);
+            let of = session.told(ProxyFailure::new(ProxyKind::Tls));
             Failure::Proxy(ProxyFailure { inner: Some(Box::new(inner)), ..of })
         })?;
+        session.saw(tls::endpoint_hash(&stream), handshake.asked.is_some());
         leg.proxy_secured = Some(secured);
         // From here on the limits are the tunnel's, and what is counted is inside of this.
         counts.allow_more(u64::MAX);
         let counts = Counts::with_limit(u64::MAX);
-        let hash = tls::endpoint_hash(&stream);
         let stream: Box<dyn Stream> = Box::new(stream);
-        Ok((On { stream: Counted::new(stream, Arc::clone(&counts)), counts, gauge }, hash))
+        Ok(On { stream: Counted::new(stream, Arc::clone(&counts)), counts, gauge })
     }
 
     /// The handshake with the target.

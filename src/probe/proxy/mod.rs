@@ -26,7 +26,8 @@ use tokio::time::Instant;
 
 use super::stream::{Counted, Counts};
 use super::tcp::Gauge;
-use crate::observation::{Failure, ProxyFailure, Tunnelled};
+use super::tls;
+use crate::observation::{Failure, ProxyFailure, ProxyKind, TlsFailure, TlsKind, Tunnelled};
 pub(super) use gate::Gate;
 pub(super) use session::Session;
 
@@ -73,12 +74,25 @@ where
             socket: gauge.counters(),
             ..tunnelled
         })),
-        Opened::Not(failure) => Err(Failure::Proxy(ProxyFailure {
-            offers: session.offers(),
-            login: session.login().clone(),
-            waited_ms: u64::try_from(session.took().as_millis()).unwrap_or(u64::MAX),
-            socket: gauge.counters(),
-            ..failure
-        })),
+        Opened::Not(failure) => {
+            let failure = of_tls(failure, session, around);
+            let socket = gauge.counters();
+            Err(Failure::Proxy(ProxyFailure { socket, ..session.told(failure) }))
+        }
     }
+}
+
+/// In TLS 1.3 a proxy refuses a missing client certificate only after our part of the handshake (RFC
+/// 8446 4.4.2.4): what ends then, instead of an answer, is still that handshake.
+fn of_tls(failure: ProxyFailure, session: &Session<'_>, around: &Around<'_>) -> ProxyFailure {
+    let Some(error) = around.counts.refusal().filter(|_| failure.status.is_none()) else {
+        return failure;
+    };
+    let inner = TlsFailure {
+        socket: around.gauge.counters(),
+        received: around.counts.received(),
+        ..TlsFailure::new(TlsKind::Other)
+    };
+    let inner = Failure::Tls(tls::of_rustls(&error, inner, session.was_asked()));
+    ProxyFailure { inner: Some(Box::new(inner)), ..ProxyFailure::new(ProxyKind::Tls) }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::challenge::{Challenge, Scheme as Offered};
 use super::gate::{Gate, Permit, Turn};
 use super::login::{self, Header, Next, Place, Step};
-use crate::observation::{Login, Rejected, Scheme, Ticket, TicketKind};
+use crate::observation::{Login, ProxyFailure, Rejected, Scheme, Ticket, TicketKind};
 use crate::plan::{Credential, Proxy, Tunnel};
 
 /// Challenges that are named in evidence at most.
@@ -25,6 +25,8 @@ pub(in crate::probe) struct Session<'a> {
     header: Option<Header>,
     /// The hash of the proxy's certificate (RFC 5929 4).
     certificate: Option<Vec<u8>>,
+    /// Whether the proxy's handshake asked for a certificate of ours.
+    asked: bool,
     login: Login,
     offers: Vec<String>,
     permit: Option<Permit>,
@@ -56,6 +58,7 @@ impl<'a> Session<'a> {
             step: Step::Unasked,
             header: None,
             certificate: None,
+            asked: false,
             login,
             offers: Vec::new(),
             permit: None,
@@ -72,9 +75,15 @@ impl<'a> Session<'a> {
         (&self.tunnel.host, self.tunnel.port)
     }
 
-    /// The proxy showed a certificate with this hash.
-    pub(in crate::probe) fn saw(&mut self, certificate: Option<Vec<u8>>) {
+    /// The proxy showed a certificate with this hash, and asked for one of ours or not.
+    pub(in crate::probe) fn saw(&mut self, certificate: Option<Vec<u8>>, asked: bool) {
         self.certificate = certificate;
+        self.asked = asked;
+    }
+
+    /// Whether it asked for a certificate.
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked
     }
 
     pub(super) fn begin(&mut self) {
@@ -91,9 +100,14 @@ impl<'a> Session<'a> {
         &self.login
     }
 
-    /// The schemes of the last challenge.
-    pub(super) fn offers(&self) -> Vec<String> {
-        self.offers.clone()
+    /// A failure, with what became of the login until then.
+    pub(in crate::probe) fn told(&self, failure: ProxyFailure) -> ProxyFailure {
+        ProxyFailure {
+            offers: self.offers.clone(),
+            login: self.login.clone(),
+            waited_ms: u64::try_from(self.took().as_millis()).unwrap_or(u64::MAX),
+            ..failure
+        }
     }
 
     /// The request as it is to be sent now.
