@@ -1,20 +1,14 @@
 //! CONNECT (RFC 9110 9.3.6), the step by hand: a request head out, one bounded answer in, and the same
 //! again with a login where the proxy asks for one. The request carries the target's *name*.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::super::stream::{Counted, Counts};
 use super::reply::{BODY_KEPT, BODY_READ, HEAD_LIMIT, Head, Reader, escaped, of_io};
 use super::session::{Answer, Session};
-use super::{Opened, challenge};
+use super::{Opened, PATIENCE, challenge};
 use crate::observation::{ProxyFailure, ProxyKind, Tunnelled};
-
-/// How long a refusal's body is waited for: without a length, on a connection that stays open, it
-/// would take the whole trip.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Headers that carry what a login exchanges, or a cookie: their beginning is kept alone.
 const SECRET: &[&str] = &[

@@ -20,6 +20,7 @@ mod socks;
 mod ticket;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -30,6 +31,10 @@ use super::tls;
 use crate::observation::{Failure, ProxyFailure, ProxyKind, TlsFailure, TlsKind, Tunnelled};
 pub(super) use gate::Gate;
 pub(super) use session::Session;
+
+/// How long a refusal's body is waited for, and what more there is of what is no answer: without a
+/// length, on a connection that stays open, it would take the whole trip.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What one connection to a proxy came to.
 enum Opened {

@@ -7,10 +7,10 @@ use tokio::time::{Instant, timeout_at};
 use url::Host;
 
 use super::super::stream::{Counted, Counts};
-use super::Opened;
 use super::reply::{escaped, of_io};
 use super::session::Session;
-use crate::observation::{ProxyFailure, ProxyKind, Tunnelled};
+use super::{Opened, PATIENCE};
+use crate::observation::{Login, ProxyFailure, ProxyKind, Tunnelled};
 
 /// Everything that a proxy may say in a sound exchange is shorter.
 const LIMIT: u64 = 1024;
@@ -54,10 +54,23 @@ where
             ProxyFailure { socks: Some(reply), ..ProxyFailure::new(ProxyKind::Status) }
         }
         Ok(Err(End::Login)) => ProxyFailure::new(ProxyKind::Auth),
-        Ok(Err(End::Kind(kind))) => of_bytes(kind, &counts.first()),
+        Ok(Err(End::Kind(kind))) => {
+            // After a login nothing more is kept: a port that sends everything back would have it in there.
+            if kind == ProxyKind::NotAProxy && !matches!(session.login(), Login::Sent(_)) {
+                hear_out(stream, deadline).await;
+            }
+            of_bytes(kind, &counts.first())
+        }
         Err(_) => of_bytes(ProxyKind::Timeout, &counts.first()),
     };
     Opened::Not(failure)
+}
+
+/// Two bytes do not show what it is that answers, and what more it said is there already.
+async fn hear_out<S: AsyncRead + Unpin>(stream: &mut Counted<S>, deadline: Instant) {
+    let mut more = [0_u8; 64];
+    // Whatever ends it, what came is counted.
+    timeout_at(deadline.min(Instant::now() + PATIENCE), stream.read(&mut more)).await.ok();
 }
 
 fn of_bytes(kind: ProxyKind, read: &[u8]) -> ProxyFailure {
@@ -79,6 +92,11 @@ where
     match read(stream).await? {
         [VERSION, NO_LOGIN] => {}
         [VERSION, PASSWORD] if session.has_password() => log_in(stream, session, deadline).await?,
+        // Some that have users do not look at what is offered.
+        [VERSION, PASSWORD] => {
+            session.asked_for_password();
+            return Err(End::Login);
+        }
         [VERSION, NONE_OF_THESE] => {
             // RFC 1928 3: what it would take is not said.
             if session.has_password() {
