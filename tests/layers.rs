@@ -62,6 +62,8 @@ pub(crate) struct Way {
     key: Option<&'static str>,
     public: Authority,
     organisation: Option<Authority>,
+    /// What the route's own `ca_files` would be, once `beside` names [`OF_PROXY`].
+    of_proxy: Option<Authority>,
     system: Option<Authority>,
 }
 
@@ -78,6 +80,7 @@ impl Way {
             key: None,
             public: PUBLIC.clone(),
             organisation: None,
+            of_proxy: None,
             system: None,
         }
     }
@@ -145,10 +148,11 @@ impl Way {
         assert!(problems.is_empty(), "{problems:?} in\n{text}");
         let file = |path: &str, root: &Authority| (path.into(), Ok(root.pem().into_bytes()));
         let organisation = self.organisation.iter().map(|root| file(ORGANISATION, root));
+        let of_proxy = self.of_proxy.iter().map(|root| file(OF_PROXY, root));
         let given = Given {
             variables: BTreeMap::new(),
             proxies: ProxyVariables::default(),
-            files: organisation.chain([file(PUBLIC_ROOTS, &self.public)]).collect(),
+            files: organisation.chain(of_proxy).chain([file(PUBLIC_ROOTS, &self.public)]).collect(),
             system_roots: Ok(self.system.iter().map(der).collect()),
         };
         let (plan, problems) = plan::build(&config, &given);
@@ -199,6 +203,7 @@ impl Walker {
 /// Where the configuration says that roots are; the plan is given their content.
 const PUBLIC_ROOTS: &str = "/roots/public.pem";
 const ORGANISATION: &str = "/roots/organisation.pem";
+const OF_PROXY: &str = "/roots/proxy.pem";
 
 fn der(root: &Authority) -> Vec<u8> {
     let der = CertificateDer::from_pem_slice(root.pem().as_bytes());

@@ -1,8 +1,17 @@
 //! CONNECT: what each misbehaviour of a proxy is found to be, what is kept of its refusal, and what it is told.
 
+mod connect;
+mod login;
+mod refusals;
+mod secured;
+mod socks;
+mod told;
+
 use std::net::SocketAddr;
 
-use egressd::observation::{DnsKind, Failure, ProxyFailure, TcpKind, Trip};
+use egressd::config::Secret;
+use egressd::observation::{DnsKind, Failure, ProxyFailure, Scheme, TcpKind, Trip};
+use egressd::plan::Credential;
 
 use super::{AMPLE, BRIEF, BUFFERS, LEAF, NAME, Way, finding, resolver, table};
 use crate::support::dns::{self, DnsServer};
@@ -39,6 +48,21 @@ fn walk(behaviour: &Behaviour) -> Seen {
     let trip = Way { provider: "anthropic", key: Some(KEY), ..way }.walk();
     let connection = proxy.wait_closed(1).remove(0);
     Seen { trip, connects: proxy.connects(), connection, requests: site.requests().len() }
+}
+
+fn password(scheme: Scheme, name: &str, password: &str) -> Credential {
+    let (name, password) = (name.to_owned(), Secret::new(password.to_owned()));
+    Credential::Password { scheme, name, domain: None, password }
+}
+
+/// One walk with a login.
+fn logged_in(way: &Way, credential: Credential) -> Trip {
+    let mut walker = way.walker();
+    walker.change(|trip| {
+        let tunnel = trip.tunnel.as_mut().expect("a proxy");
+        tunnel.credential = Some(Ok(credential));
+    });
+    walker.walk()
 }
 
 fn status(code: u16, headers: &[(&'static str, &str)], body: &str) -> Behaviour {

@@ -30,6 +30,8 @@ pub(crate) mod openssl;
 pub(crate) mod program;
 /// A proxy that is asked with CONNECT.
 pub(crate) mod proxy;
+/// A server that follows a script.
+pub(crate) mod script;
 /// Real SOCKS5 servers.
 pub(crate) mod socks;
 /// A real proxy, with every login that a proxy may demand.
