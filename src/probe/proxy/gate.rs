@@ -196,6 +196,8 @@ impl State {
             self.doubted = true;
             self.rejected_for.insert(destination.to_owned(), rejection);
         } else {
+            // Whoever tries it again after the pause knows no more than the first one did.
+            (self.known, self.doubted) = (false, false);
             self.rejected = Some(rejection);
         }
         until
