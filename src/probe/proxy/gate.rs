@@ -251,3 +251,237 @@ fn fingerprint(credential: &Credential) -> Fingerprint {
     whole.fill(0);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+    use url::Host;
+
+    use super::*;
+    use crate::config::Secret;
+    use crate::observation::TicketKind;
+    use crate::plan::Spoken;
+
+    /// What a trip has left when it is asked for its login.
+    const LEFT: Duration = Duration::from_secs(20);
+
+    fn proxy(port: u16) -> Proxy {
+        Proxy::new(Spoken::Http, Host::Domain("proxy.test".to_owned()), port)
+    }
+
+    fn login(scheme: Scheme, name: &str, password: &str) -> Credential {
+        let (name, password) = (name.to_owned(), Secret::new(password.to_owned()));
+        Credential::Password { scheme, name, domain: None, password }
+    }
+
+    async fn turn(gate: &Gate, password: &str, destination: &str) -> Turn {
+        let login = login(Scheme::Basic, "svc", password);
+        gate.turn(&proxy(3128), &login, destination, Instant::now() + LEFT).await
+    }
+
+    /// The turn of whoever need not wait.
+    async fn now(gate: &Gate, password: &str, destination: &str) -> Turn {
+        let begun = Instant::now();
+        let turn = turn(gate, password, destination).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "{destination} waited");
+        turn
+    }
+
+    async fn go(gate: &Gate, password: &str, destination: &str) -> Permit {
+        match now(gate, password, destination).await {
+            Turn::Go(permit) => permit,
+            Turn::Not(withheld) => panic!("{destination}: {withheld:?}"),
+        }
+    }
+
+    async fn is_withheld(gate: &Gate, password: &str, destination: &str) -> bool {
+        matches!(now(gate, password, destination).await, Turn::Not(_))
+    }
+
+    /// How many tenths of a second somebody waited, and for what.
+    async fn tenths(waiting: impl Future<Output = Turn>) -> (u128, Turn) {
+        let begun = Instant::now();
+        let turn = waiting.await;
+        // Timers are of whole milliseconds, and late by one.
+        (begun.elapsed().as_millis() / 100, turn)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_tries_and_the_others_are_withheld() {
+        let gate = Gate::default();
+        let first = go(&gate, "wrong", "a").await;
+        let rejected = async {
+            advance(Duration::from_millis(1500)).await;
+            first.rejected(None)
+        };
+        let (second, third, until) = tokio::join!(
+            biased;
+            tenths(turn(&gate, "wrong", "a")),
+            tenths(turn(&gate, "wrong", "b")),
+            rejected,
+        );
+        for (waited, turn) in [second, third] {
+            let Turn::Not(withheld) = turn else { panic!("sent again") };
+            assert_eq!((waited, withheld), (15, Withheld { until, ticket: None }));
+        }
+        assert!(is_withheld(&gate, "wrong", "c").await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_waits_goes_with_the_acceptance() {
+        let gate = Gate::default();
+        let first = go(&gate, "right", "a").await;
+        let accepted = async {
+            advance(Duration::from_millis(300)).await;
+            first.accepted();
+        };
+        let (waited, ()) = tokio::join!(biased; tenths(turn(&gate, "right", "b")), accepted);
+        assert!(matches!(waited, (3, Turn::Go(_))), "{}", waited.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_nothing_is_known_one_follows_another() {
+        let gate = Gate::default();
+        let _first = go(&gate, "slow", "a").await;
+        // What takes longer than a rejection is the way behind the proxy: the next one finds that out.
+        let (second, third) = tokio::join!(
+            biased;
+            tenths(turn(&gate, "slow", "b")),
+            tenths(turn(&gate, "slow", "c")),
+        );
+        assert_eq!((second.0, third.0), (20, 40));
+        assert!(matches!((&second.1, &third.1), (Turn::Go(_), Turn::Go(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_half_of_what_is_left() {
+        let gate = Gate::default();
+        let _first = go(&gate, "slow", "a").await;
+        let login = login(Scheme::Basic, "svc", "slow");
+        let (proxy, deadline) = (proxy(3128), Instant::now() + Duration::from_secs(1));
+        let waited = tenths(gate.turn(&proxy, &login, "b", deadline)).await;
+        assert!(matches!(waited, (5, Turn::Go(_))), "{}", waited.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_acceptance_nobody_waits_for_a_while() {
+        let gate = Gate::default();
+        go(&gate, "right", "a").await.accepted();
+        let mut held = Vec::new();
+        for destination in ["a", "b", "c"] {
+            held.push(go(&gate, "right", destination).await);
+        }
+        // Later they do, but not for long.
+        advance(FRESH).await;
+        let waited = tenths(turn(&gate, "right", "d")).await;
+        assert!(matches!(waited, (10, Turn::Go(_))), "{}", waited.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rejection_after_an_acceptance_is_of_its_destination_until_the_second() {
+        let gate = Gate::default();
+        go(&gate, "right", "a").await.accepted();
+        go(&gate, "right", "b").await.rejected(None);
+        assert!(is_withheld(&gate, "right", "b").await);
+        // Others are let through with it: then only that destination is closed.
+        go(&gate, "right", "a").await.accepted();
+        go(&gate, "right", "c").await.rejected(None);
+        assert!(is_withheld(&gate, "right", "b").await && is_withheld(&gate, "right", "c").await);
+        // A second one without that is about the login.
+        go(&gate, "right", "a").await.rejected(None);
+        for destination in ["a", "b", "c", "d"] {
+            assert!(is_withheld(&gate, "right", destination).await, "{destination}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_login_is_another() {
+        let gate = Gate::default();
+        go(&gate, "wrong", "a").await.rejected(None);
+        let deadline = Instant::now() + LEFT;
+        for (port, scheme, name, password) in [
+            (3128, Scheme::Basic, "svc", "right"),
+            (3128, Scheme::Digest, "svc", "wrong"),
+            (3128, Scheme::Basic, "other", "wrong"),
+            (3129, Scheme::Basic, "svc", "wrong"),
+        ] {
+            let login = login(scheme, name, password);
+            let turn = gate.turn(&proxy(port), &login, "a", deadline).await;
+            assert!(matches!(turn, Turn::Go(_)), "{port} {scheme:?} {name}");
+        }
+        assert!(is_withheld(&gate, "wrong", "a").await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_secrets_of_one_account_do_not_reset_each_other() {
+        let gate = Gate::default();
+        for _ in 0..3 {
+            go(&gate, "right", "a").await.accepted();
+            match now(&gate, "wrong", "a").await {
+                Turn::Go(permit) => drop(permit.rejected(None)),
+                Turn::Not(_) => {}
+            }
+            assert!(is_withheld(&gate, "wrong", "a").await);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_pause_it_is_tried_again_by_one() {
+        let gate = Gate::default();
+        go(&gate, "right", "a").await.accepted();
+        for destination in ["a", "b"] {
+            go(&gate, "right", destination).await.rejected(None);
+        }
+        advance(PAUSE.saturating_sub(Duration::from_secs(1))).await;
+        assert!(is_withheld(&gate, "right", "c").await);
+        advance(Duration::from_secs(1)).await;
+        let _first = go(&gate, "right", "c").await;
+        // That it was good once is no reason to hurry.
+        let waited = tenths(turn(&gate, "right", "c")).await;
+        assert!(matches!(waited, (20, Turn::Go(_))), "{}", waited.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_is_given_back_keeps_nobody_waiting() {
+        let gate = Gate::default();
+        let first = go(&gate, "unknown", "a").await;
+        let given_back = async { drop(first) };
+        let (waited, ()) = tokio::join!(biased; tenths(turn(&gate, "unknown", "a")), given_back);
+        assert!(matches!(waited, (0, Turn::Go(_))), "{}", waited.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_kdc_said_is_said_again() {
+        let gate = Gate::default();
+        let ticket = Ticket { kind: TicketKind::WrongKey, detail: "old key".to_owned() };
+        let until = go(&gate, "key", "a").await.rejected(Some(ticket.clone()));
+        let Turn::Not(withheld) = now(&gate, "key", "b").await else { panic!("asked again") };
+        assert_eq!(withheld, Withheld { until, ticket: Some(ticket) });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_gate_takes_over_what_an_old_one_knows() {
+        let (old, new) = (Gate::default(), Gate::default());
+        go(&old, "wrong", "a").await.rejected(None);
+        new.remember(&old);
+        assert!(is_withheld(&new, "wrong", "a").await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn secrets_that_changed_are_forgotten() {
+        let gate = Gate::default();
+        for version in 0..100 {
+            drop(go(&gate, &version.to_string(), "a").await);
+        }
+        assert_eq!(gate.doors.lock().unwrap().len(), 1);
+        // But not while one of them is rejected, or good.
+        go(&gate, "wrong", "a").await.rejected(None);
+        go(&gate, "right", "a").await.accepted();
+        drop(go(&gate, "new", "a").await);
+        assert!(is_withheld(&gate, "wrong", "a").await);
+        assert_eq!(gate.doors.lock().unwrap().len(), 3);
+        advance(PAUSE).await;
+        drop(go(&gate, "newer", "a").await);
+        assert_eq!(gate.doors.lock().unwrap().len(), 1);
+    }
+}
