@@ -10,6 +10,7 @@ use egressd::store::Report;
 
 use crate::support::ground::Ground;
 use crate::support::http::Behaviour as Http;
+use crate::support::program::run;
 use crate::support::proxy::{Behaviour, Connect, Proxy};
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 
@@ -128,6 +129,39 @@ fn a_login_of_a_loaded_configuration_is_remembered() {
     new.controls.remember(&old.controls);
     assert_eq!(causes(&round(&runtime, &new)), ["proxy_auth_rejected"]);
     assert_eq!(world.attempts().len(), 1);
+}
+
+#[test]
+fn a_login_that_is_answered_with_an_end_is_not_sent_for_ever() {
+    let world = World::new(Behaviour::AuthThenClose);
+    world.password("wrong");
+    let (runtime, context) = (runtime(), world.context(10));
+    for _ in 0..5 {
+        round(&runtime, &context);
+    }
+    assert_eq!(world.attempts().len(), 3, "{:?}", world.attempts());
+}
+
+#[test]
+fn a_proxys_password_is_in_no_output_though_its_page_repeats_it() {
+    let world = World::new(Behaviour::AuthThenEcho("svc:planted-word".to_owned()));
+    world.password("planted-word");
+    world.context(1);
+    let file = world.ground.folder.path().join("egressd.toml").display().to_string();
+    let mut outputs = String::new();
+    for format in ["text", "json", "nagios"] {
+        let sent = world.attempts().len();
+        let finished = run(&["check", "--config", &file, "--format", format]);
+        assert!(world.attempts().len() > sent, "it is in use");
+        outputs.push_str(&finished.stdout);
+        outputs.push_str(&finished.stderr);
+    }
+    let plan = run(&["config", "check", &file, "--plan"]);
+    outputs.push_str(&plan.stdout);
+    assert!(outputs.contains("who are you") || outputs.contains("CONNECT answered 403"));
+    for secret in ["planted", "c3ZjOnBsYW50ZWQtd29yZA"] {
+        assert!(!outputs.contains(secret), "{secret} in {outputs}");
+    }
 }
 
 #[test]

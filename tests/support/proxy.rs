@@ -24,6 +24,10 @@ pub(crate) enum Behaviour {
     Status { code: u16, headers: Vec<(&'static str, String)>, body: String },
     /// 407 with a Basic challenge, unless `Proxy-Authorization` has exactly that value; then the tunnel.
     AuthRequired { accepts: Option<String> },
+    /// 407 to a request without a login; to one with it no word, and FIN.
+    AuthThenClose,
+    /// 407 to a request without a login; one with it is told back in a page, as it came and decoded.
+    AuthThenEcho(String),
     /// 403 for that name, the tunnel for every other.
     Denies(String),
     /// Takes the request and says nothing.
@@ -158,6 +162,16 @@ impl Site {
             {
                 let challenge = ("Proxy-Authenticate", "Basic realm=\"proxy\"".to_owned());
                 say(stream, record, &answer(407, &[challenge], "")).await;
+            }
+            Behaviour::AuthThenClose | Behaviour::AuthThenEcho(_) if credentials.is_none() => {
+                let challenge = ("Proxy-Authenticate", "Basic realm=\"proxy\"".to_owned());
+                say(stream, record, &answer(407, &[challenge], "")).await;
+            }
+            Behaviour::AuthThenClose => wire::end(stream, record, Ending::Close).await,
+            Behaviour::AuthThenEcho(decoded) => {
+                let page = format!("<pre>{head}</pre> who are you, {decoded}?");
+                let header = ("X-You-Sent", credentials.unwrap_or_default().to_owned());
+                say(stream, record, &answer(403, &[header], &page)).await;
             }
             Behaviour::Denies(denied) if denied == name(target) => {
                 let reason = ("X-Squid-Error", "ERR_ACCESS_DENIED 0".to_owned());

@@ -24,6 +24,9 @@ const NEXT: Duration = Duration::from_secs(2);
 /// As long as that for a login that was accepted before.
 const NEXT_KNOWN: Duration = Duration::from_secs(1);
 
+/// Ends without a word that are taken for a rejection.
+const CUT_OFF: u8 = 3;
+
 /// A login at a proxy, as far as attempts are counted. Another secret is another login, also where two
 /// routes have two for one account.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +69,8 @@ struct State {
     rejected: Option<Rejection>,
     /// Rejected for these destinations only, where others are let through with it.
     rejected_for: BTreeMap<String, Rejection>,
+    /// How often in a row it was shown to somebody who then ended the connection.
+    cut_off: u8,
     /// Attempts without an answer yet, and when the last of them began.
     in_flight: usize,
     last: Option<Instant>,
@@ -191,6 +196,7 @@ impl State {
         let rejection =
             Rejection { over: Instant::now() + PAUSE, withheld: Withheld { until, ticket } };
         self.accepted = None;
+        self.cut_off = 0;
         // Some proxies answer 407 where the account may not go there. The next trip tells.
         if self.known && !self.doubted {
             self.doubted = true;
@@ -211,8 +217,17 @@ impl Permit {
         state.accepted = Some(Instant::now());
         state.known = true;
         state.doubted = false;
+        state.cut_off = 0;
         state.rejected = None;
         state.rejected_for.remove(&self.destination);
+    }
+
+    /// It was shown, and the proxy ended the connection without a word. A login that was never accepted may
+    /// have been counted as a wrong one all the same: when it may be sent again, if it is held back now.
+    pub(super) fn cut_off(self) -> Option<Timestamp> {
+        let mut state = self.door.state();
+        state.cut_off = state.cut_off.saturating_add(1);
+        (state.cut_off >= CUT_OFF && !state.known).then(|| state.reject(&self.destination, None))
     }
 
     /// The proxy rejected it, or the KDC did, in these words: when it may be sent again.

@@ -80,6 +80,9 @@ where
             ..tunnelled
         })),
         Opened::Not(failure) => {
+            if matches!(failure.kind, ProxyKind::Closed | ProxyKind::Reset) {
+                session.cut_off();
+            }
             let failure = of_tls(failure, session, around);
             let socket = gauge.counters();
             Err(Failure::Proxy(ProxyFailure { socket, ..session.told(failure) }))

@@ -133,8 +133,18 @@ impl<'a> Session<'a> {
     pub(super) fn before_login<'b>(&self, read: &'b [u8]) -> &'b [u8] {
         let shown = self.header.as_ref().and_then(|header| header.split_once(' '));
         let Some((_, login)) = shown.filter(|(_, login)| !login.is_empty()) else { return read };
-        let repeated = read.windows(login.len()).position(|part| part == login.as_bytes());
-        read.get(..repeated.unwrap_or(read.len())).unwrap_or(read)
+        let before = |read: &'b [u8], secret: &str| {
+            let repeated = read.windows(secret.len()).position(|part| part == secret.as_bytes());
+            read.get(..repeated.unwrap_or(read.len())).unwrap_or(read)
+        };
+        let read = before(read, login);
+        match &self.tunnel.credential {
+            // A word of fewer letters is in every page.
+            Some(Ok(Credential::Password { password, .. })) if password.expose().len() >= 4 => {
+                before(read, password.expose())
+            }
+            _ => read,
+        }
     }
 
     /// Whether the login is half-way, in a way that is bound to its connection.
@@ -154,6 +164,15 @@ impl<'a> Session<'a> {
         if let (Some(permit), Login::Sent(scheme)) = (self.permit.take(), &self.login) {
             let (scheme, until) = (*scheme, permit.rejected(None));
             self.login = Login::Rejected(Rejected { scheme, until });
+        }
+    }
+
+    /// The proxy ended the connection, after this login or before.
+    pub(super) fn cut_off(&mut self) {
+        if let (Some(permit), Login::Sent(scheme)) = (self.permit.take(), &self.login)
+            && let Some(until) = permit.cut_off()
+        {
+            self.login = Login::Rejected(Rejected { scheme: *scheme, until });
         }
     }
 
