@@ -82,6 +82,8 @@ impl Reader {
     {
         loop {
             match parse(&self.read)? {
+                // However it comes in pieces, the limit is the same.
+                Some(head) if head.length > HEAD_LIMIT => return Err(ProxyKind::NotAProxy),
                 Some(head) => {
                     self.read.drain(..head.length);
                     // An interim answer says nothing yet (RFC 9110 15.2); 101 is the last of its
@@ -108,16 +110,18 @@ impl Reader {
     {
         loop {
             let end = match head.framing() {
-                Framing::Length(length) => (self.read.len() >= length).then_some(length),
+                Framing::Length(length) if length > BODY_READ => None,
+                Framing::Length(length) => {
+                    (self.read.len() >= length).then_some((length, self.read.len() == length))
+                }
                 Framing::Chunked => unchunk(&mut self.read),
                 Framing::UntilClosed => None,
             };
             match end {
                 // Nobody sends an answer that was not asked for yet: what follows is no sound proxy's.
-                Some(end) if self.read.len() == end => return true,
-                Some(end) => {
+                Some((end, nothing_follows)) => {
                     self.read.truncate(end);
-                    return false;
+                    return nothing_follows;
                 }
                 None if self.read.len() > BODY_READ => return false,
                 None => match self.more(stream).await {
@@ -184,8 +188,9 @@ fn parse(read: &[u8]) -> Result<Option<Head>, ProxyKind> {
     }
 }
 
-/// Where a chunked body is complete, it is unwrapped in place, and its end is said (RFC 9112 7.1).
-fn unchunk(read: &mut Vec<u8>) -> Option<usize> {
+/// Where a chunked body is complete, it is unwrapped in place (RFC 9112 7.1): its length then, and whether
+/// nothing follows it.
+fn unchunk(read: &mut Vec<u8>) -> Option<(usize, bool)> {
     let (mut at, mut body) = (0_usize, Vec::new());
     loop {
         let rest = read.get(at..)?;
@@ -200,9 +205,13 @@ fn unchunk(read: &mut Vec<u8>) -> Option<usize> {
         let after = rest.get(end..)?;
         if size == 0 {
             // Trailers are not expected from anybody; the empty line ends it.
-            after.strip_prefix(b"\r\n")?;
+            let follows = after.strip_prefix(b"\r\n")?;
+            let whole = read.len().checked_sub(follows.len())?;
+            let nothing_follows = follows.is_empty();
+            // As much of it as of any other page: where the limit is does not depend on its pieces.
+            (whole <= BODY_READ).then_some(())?;
             *read = body;
-            return Some(read.len());
+            return Some((read.len(), nothing_follows));
         }
         after.strip_prefix(b"\r\n")?;
         at = at.checked_add(end)?.checked_add(2)?;
@@ -248,6 +257,7 @@ mod tests {
         assert_eq!(page(length, "page and more"), (false, "page".into(), true));
         let chunked = "HTTP/1.1 407 Login\r\nTransfer-Encoding: chunked\r\nConnection: close";
         assert_eq!(page(chunked, "2\r\npa\r\n2\r\nge\r\n0\r\n\r\n"), (true, "page".into(), false));
+        assert_eq!(page(chunked, "4\r\npage\r\n0\r\n\r\nmore"), (false, "page".into(), false));
         assert_eq!(
             page(chunked, "ffffffffffffff\r\n"),
             (false, "ffffffffffffff\r\n".into(), false)
