@@ -17,13 +17,13 @@ use egressd::probe::parse::{
 };
 
 pub use pac::pac_answer;
-pub use proxies::{challenge, no_proxy, ntlm_challenge};
+pub use proxies::{challenge, no_proxy, ntlm_challenge, proxy_reply, socks_reply};
 
 /// A parser's name, as of its target and its corpus, and what holds of it.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Property; 12] = [
+pub const ALL: [Property; 14] = [
     ("challenge", challenge),
     ("dns_answer", dns_answer),
     ("error_queue", error_queue),
@@ -34,7 +34,9 @@ pub const ALL: [Property; 12] = [
     ("no_proxy", no_proxy),
     ("ntlm_challenge", ntlm_challenge),
     ("pac_answer", pac_answer),
+    ("proxy_reply", proxy_reply),
     ("resolv_conf", resolv_conf),
+    ("socks_reply", socks_reply),
     ("tls_first", tls_first),
 ];
 

@@ -1,10 +1,17 @@
 //! What holds of what is read on the way through a proxy, or around it: its challenges, the exemptions.
 
-use egressd::plan::is_exempt;
+use std::sync::Arc;
+
+use egressd::config::Secret;
+use egressd::observation::{ProxyKind, Scheme};
+use egressd::plan::{Credential, Proxy, Spoken, Tunnel, is_exempt};
 use egressd::probe::parse::{
     Challenge, NtlmFresh, NtlmLogin, challenges, ntlm_challenge as read_ntlm,
+    proxy_reply as read_reply, socks_reply as speak_socks,
 };
 use url::Host;
+
+use super::cuts;
 
 /// Challenges keep to their limits, are those of each field in order, and mean the same written anew.
 pub fn challenge(bytes: &[u8]) {
@@ -61,6 +68,81 @@ pub fn ntlm_challenge(bytes: &[u8]) {
         assert!(whole[16] == 88 || whole[nt + 24..nt + 32] == [0; 8]);
         assert_eq!(whole[nt + 32..nt + 40], [0xaa; 8]);
         assert_ne!(answer([0; 8], bindings), whole);
+    }
+}
+
+/// An answer to CONNECT keeps to its limits, is made of what came, and is the same in whatever pieces it comes.
+pub fn proxy_reply(bytes: &[u8]) {
+    let whole = read_reply(bytes, b"").expect("all is there");
+    match &whole.head {
+        Ok((status, headers)) => {
+            assert!(*status != 100 && !(102..200).contains(status) && headers.len() <= 100);
+            for (name, value) in headers {
+                assert!(!name.is_empty() && !name.contains(|c: char| c.is_ascii_uppercase()));
+                assert!(!value.contains(['\r', '\n', '\0']), "{value:?}");
+            }
+        }
+        Err(kind) => assert!(matches!(kind, ProxyKind::Closed | ProxyKind::NotAProxy), "{kind:?}"),
+    }
+    // One read more than the limits of a head and of a page.
+    assert!(whole.rest.len() <= (16 + 64 + 4) * 1024 && whole.rest.len() <= bytes.len());
+    let is_tunnel = matches!(whole.head, Ok((200..300, _)));
+    assert!(!whole.whole || (!is_tunnel && whole.rest.len() <= 64 * 1024));
+    for (first, then) in cuts(bytes) {
+        let cut = read_reply(first, then).expect("all is there");
+        assert_eq!((&cut.head, cut.persists), (&whole.head, whole.persists));
+        // Of a tunnel, and of what is no answer, it is heard as much as came with it.
+        let heard = cut.rest.len().min(whole.rest.len());
+        assert_eq!(cut.rest[..heard], whole.rest[..heard]);
+        if whole.head.is_ok() && !is_tunnel {
+            assert_eq!(cut.rest.len().min(4096), whole.rest.len().min(4096));
+            // What follows a page may be seen later than the page is used.
+            assert!(cut.whole || !whole.whole, "read in pieces it has no end");
+        }
+    }
+}
+
+/// SOCKS5 takes no more than its exchange, sends a login only where it is asked for, and is the same in
+/// whatever pieces it comes. The first byte says whether there is a login, and what is asked for.
+pub fn socks_reply(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let password = Secret::new("planted-secret".to_owned());
+    let (scheme, name) = (Scheme::Basic, "svc".to_owned());
+    let login = Credential::Password { scheme, name, domain: None, password };
+    let host = ["api.example", "127.0.0.1", "[::1]"][usize::from(choice >> 1) % 3];
+    let has_login = choice & 1 == 1;
+    let tunnel = Tunnel {
+        host: Host::parse(host).expect("a host"),
+        port: 443,
+        proxy: Arc::new(Proxy::new(Spoken::Socks5h, Host::Domain("proxy.example".into()), 1080)),
+        credential: has_login.then_some(Ok(login)),
+    };
+    let whole = speak_socks(&tunnel, bytes, b"").expect("all is there");
+    let taken = usize::try_from(whole.taken).unwrap();
+    // Method, the login's answer, and a reply with the longest name.
+    assert!(taken <= 2 + 2 + 5 + 255 + 2 && taken <= bytes.len());
+    let greeting: &[u8] = if has_login { b"\x05\x02\x00\x02" } else { b"\x05\x01\x00" };
+    assert!(whole.sent.starts_with(greeting) && whole.sent.len() <= 64);
+    let is_told = whole.sent.windows(14).any(|part| part == b"planted-secret");
+    assert_eq!(is_told, has_login && bytes.starts_with(b"\x05\x02"));
+    let methods = if is_told { 4 } else { 2 };
+    match &whole.end {
+        Ok(()) => {
+            let reply = &bytes[methods..taken];
+            assert!(is_told || bytes.starts_with(b"\x05\x00"));
+            assert!(reply.starts_with(b"\x05\x00") && [1, 3, 4].contains(&reply[3]));
+            assert!(whole.sent.ends_with(b"\x01\xbb"));
+        }
+        Err(failure) => {
+            assert!(failure.status.is_none() && failure.body.is_empty());
+            let reply = failure.socks.map(|reply| (5, reply));
+            let read = bytes.get(methods..taken).filter(|read| read.len() == 2);
+            assert!(reply.is_none() || read.map(|read| (read[0], read[1])) == reply);
+            assert_eq!(reply.is_some(), failure.kind == ProxyKind::Status);
+        }
+    }
+    for (first, then) in cuts(bytes) {
+        assert_eq!(speak_socks(&tunnel, first, then), Some(whole.clone()));
     }
 }
 

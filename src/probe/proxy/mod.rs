@@ -10,6 +10,7 @@ mod digest;
 mod gate;
 #[cfg(feature = "kerberos")]
 mod gssapi;
+pub(super) mod heard;
 mod login;
 #[cfg(feature = "ntlm")]
 pub(super) mod ntlm;

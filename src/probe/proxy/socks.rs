@@ -13,7 +13,7 @@ use super::{Opened, PATIENCE};
 use crate::observation::{Login, ProxyFailure, ProxyKind, Tunnelled};
 
 /// Everything that a proxy may say in a sound exchange is shorter.
-const LIMIT: u64 = 1024;
+pub(super) const LIMIT: u64 = 1024;
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;
@@ -21,13 +21,26 @@ const PASSWORD: u8 = 2;
 const NONE_OF_THESE: u8 = 0xff;
 
 /// How an exchange ended early.
-enum End {
+pub(super) enum End {
     /// In this way, after these bytes.
     Kind(ProxyKind),
     /// No login that it takes.
     Login,
     /// With this reply.
     Reply(u8),
+}
+
+impl End {
+    /// What is found.
+    pub(super) fn into_failure(self) -> ProxyFailure {
+        match self {
+            Self::Kind(kind) => ProxyFailure::new(kind),
+            Self::Login => ProxyFailure::new(ProxyKind::Auth),
+            Self::Reply(reply) => {
+                ProxyFailure { socks: Some(reply), ..ProxyFailure::new(ProxyKind::Status) }
+            }
+        }
+    }
 }
 
 impl From<std::io::Error> for End {
@@ -48,22 +61,22 @@ where
 {
     counts.begin_stage(LIMIT);
     let end = timeout_at(deadline, exchange(stream, session, address, deadline)).await;
-    let failure = match end {
+    let end = match end {
         Ok(Ok(())) => return Opened::Tunnel(Tunnelled::default()),
-        Ok(Err(End::Reply(reply))) => {
-            ProxyFailure { socks: Some(reply), ..ProxyFailure::new(ProxyKind::Status) }
-        }
-        Ok(Err(End::Login)) => ProxyFailure::new(ProxyKind::Auth),
-        Ok(Err(End::Kind(kind))) => {
-            // After a login nothing more is kept: a port that sends everything back would have it in there.
-            if kind == ProxyKind::NotAProxy && !matches!(session.login(), Login::Sent(_)) {
-                hear_out(stream, deadline).await;
-            }
-            of_bytes(kind, &counts.first())
-        }
-        Err(_) => of_bytes(ProxyKind::Timeout, &counts.first()),
+        Ok(Err(end)) => end,
+        Err(_) => End::Kind(ProxyKind::Timeout),
     };
-    Opened::Not(failure)
+    // What it answered says all there is; of what is no answer the bytes do.
+    let answered = !matches!(end, End::Kind(_));
+    let failure = end.into_failure();
+    if answered {
+        return Opened::Not(failure);
+    }
+    // After a login nothing more is kept: a port that sends everything back would have it in there.
+    if failure.kind == ProxyKind::NotAProxy && !matches!(session.login(), Login::Sent(_)) {
+        hear_out(stream, deadline).await;
+    }
+    Opened::Not(ProxyFailure { body: escaped(&counts.first()), ..failure })
 }
 
 /// Two bytes do not show what it is that answers, and what more it said is there already.
@@ -73,11 +86,7 @@ async fn hear_out<S: AsyncRead + Unpin>(stream: &mut Counted<S>, deadline: Insta
     timeout_at(deadline.min(Instant::now() + PATIENCE), stream.read(&mut more)).await.ok();
 }
 
-fn of_bytes(kind: ProxyKind, read: &[u8]) -> ProxyFailure {
-    ProxyFailure { body: escaped(read), ..ProxyFailure::new(kind) }
-}
-
-async fn exchange<S>(
+pub(super) async fn exchange<S>(
     stream: &mut Counted<S>,
     session: &mut Session<'_>,
     address: Option<IpAddr>,
