@@ -2,15 +2,15 @@
 //! same handshake and request, measured in one run; and the daemon's own figures.
 //!
 //! A trip and the bare loop take turns, each timed by itself, and their medians are compared. A check
-//! is compared by its CPU, at the daemon's own pace. The origin is a process of its own, so that its
-//! work is nobody's. A ratio fails only beyond twice its bound; memory, start and size are printed
+//! is compared by its CPU, at the daemon's own pace. The origin and the proxy are processes of their own,
+//! so that their work is nobody's. A ratio fails only beyond twice its bound; memory, start and size are printed
 //! beside their bounds and fail beyond twice of them.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -49,6 +49,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
         Some("serve") => serve(),
+        Some("forward") => forward(),
         // `cargo test --benches` only asks whether it starts.
         Some("--test") => {}
         _ => measure(),
@@ -97,6 +98,44 @@ fn serve() {
     }
 }
 
+/// The proxy: prints its port, then opens tunnels until it is killed.
+fn forward() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    println!("{}\nEND", listener.local_addr().unwrap().port());
+    for client in listener.incoming().flatten() {
+        std::thread::spawn(move || tunnel(client));
+    }
+}
+
+/// One tunnel; a client that goes away early is no fault of the benchmark.
+fn tunnel(mut client: TcpStream) -> Option<()> {
+    client.set_nodelay(true).ok()?;
+    let head = head(&mut client)?;
+    let to: SocketAddr = head.strip_prefix("CONNECT ")?.split(' ').next()?.parse().ok()?;
+    let mut origin = TcpStream::connect(to).ok()?;
+    origin.set_nodelay(true).ok()?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    let (mut up, mut down) = (client.try_clone().ok()?, origin.try_clone().ok()?);
+    std::thread::spawn(move || {
+        std::io::copy(&mut up, &mut origin).ok();
+        origin.shutdown(Shutdown::Write).ok();
+    });
+    std::io::copy(&mut down, &mut client).ok();
+    client.shutdown(Shutdown::Write).ok()
+}
+
+/// A head, which comes alone: neither end speaks before it has the other's.
+fn head(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0_u8; 4096];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        let read = stream.read(&mut chunk).ok().filter(|read| *read > 0)?;
+        bytes.extend_from_slice(&chunk[..read]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A process of its own.
 struct Origin {
     child: Child,
     address: SocketAddr,
@@ -110,9 +149,9 @@ impl Drop for Origin {
     }
 }
 
-fn origin() -> Origin {
+fn start(what: &str) -> Origin {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .arg("serve")
+        .arg(what)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -135,8 +174,8 @@ fn cpu(pid: u32) -> f64 {
     ticks / 100.0
 }
 
-/// A bare handshake and request, ready to be made.
-fn bare_client(origin: &Origin) -> impl Fn() + use<> {
+/// A bare handshake and request, ready to be made; through that proxy, where there is one.
+fn bare_client(origin: &Origin, proxy: Option<SocketAddr>) -> impl Fn() + use<> {
     use rustls::pki_types::pem::PemObject as _;
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1];
@@ -152,8 +191,13 @@ fn bare_client(origin: &Origin) -> impl Fn() + use<> {
     let config = Arc::new(config);
     let (name, address) = (ServerName::try_from("127.0.0.1").unwrap(), origin.address);
     move || {
-        let stream = TcpStream::connect(address).unwrap();
+        let mut stream = TcpStream::connect(proxy.unwrap_or(address)).unwrap();
         stream.set_nodelay(true).unwrap();
+        if proxy.is_some() {
+            let asked = format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            stream.write_all(asked.as_bytes()).unwrap();
+            assert!(head(&mut stream).unwrap().starts_with("HTTP/1.1 200 "));
+        }
         let connection = ClientConnection::new(Arc::clone(&config), name.clone()).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         stream.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
@@ -177,10 +221,16 @@ fn bare_cpu(once: impl Fn()) -> f64 {
 }
 
 /// Seconds of a trip and of the bare loop, each the median of its turns.
-fn turns(origin: &Origin, once: impl Fn()) -> (f64, f64) {
+fn turns(origin: &Origin, proxy: Option<SocketAddr>, once: impl Fn()) -> (f64, f64) {
+    let (route, named) = match proxy {
+        None => (String::new(), "direct"),
+        Some(proxy) => {
+            (format!("[[route]]\nname = \"proxy\"\nproxy = \"http://{proxy}\"\n"), "proxy")
+        }
+    };
     let text = format!(
-        "[trust]\nsystem = false\npublic_roots = \"ca.pem\"\n\
-         [[target]]\nname = \"t\"\nurl = \"https://{}/\"\n",
+        "[trust]\nsystem = false\npublic_roots = \"ca.pem\"\n{route}\
+         [[target]]\nname = \"t\"\nroutes = [\"{named}\"]\nurl = \"https://{}/\"\n",
         origin.address
     );
     let (config, _) = egressd::config::parse(&text);
@@ -314,9 +364,12 @@ fn scrape(port: u16, name: &str) -> f64 {
 }
 
 fn measure() {
-    let origin = origin();
-    let once = bare_client(&origin);
-    let (trip, alone) = turns(&origin, &once);
+    let (origin, proxy) = (start("serve"), start("forward"));
+    let once = bare_client(&origin, None);
+    let (trip, alone) = turns(&origin, None, &once);
+    let by = Some(proxy.address);
+    let (tunnelled, by_hand) = turns(&origin, by, bare_client(&origin, by));
+    drop(proxy);
     let bare = bare_cpu(once);
     let decision = decision();
     let folder = tempfile::tempdir().unwrap();
@@ -343,7 +396,7 @@ fn measure() {
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_egressd")).unwrap().len() as f64 / 1e6;
     let mut failed = Vec::new();
     let mut figure = |what: &str, value: f64, bound: f64, unit: &str| {
-        println!("{what:<44} {value:>8.2} {unit:<4} bound {bound} {unit}");
+        println!("{what:<54} {value:>8.2} {unit:<4} bound {bound} {unit}");
         if value > 2.0 * bound {
             failed.push(what.to_owned());
         }
@@ -354,6 +407,9 @@ fn measure() {
     );
     println!("a trip takes {:.3} ms, a bare loop {:.3} ms", trip * 1e3, alone * 1e3);
     figure("time of a trip, against the bare loop", trip / alone, TRIP, "x");
+    println!("through a proxy {:.3} ms and {:.3} ms", tunnelled * 1e3, by_hand * 1e3);
+    let through = "time of a trip through a proxy, against the bare loop";
+    figure(through, tunnelled / by_hand, TRIP, "x");
     figure("CPU a check, against the bare loop", ratio, RATIO, "x");
     figure("PAC decision", decision, DECISION, "ms");
     figure("peak memory of the daemon", peak, MEMORY, "MiB");

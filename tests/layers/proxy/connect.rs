@@ -94,6 +94,7 @@ fn is_complete(what: &str, trip: &Trip, secured: bool) {
         assert_eq!(refusal.inner, None, "{what}");
         let seconds = Duration::from_millis(refusal.waited_ms).as_secs_f64();
         assert!(seconds <= trip.seconds, "{what}: {seconds}");
+        assert!(refusal.waited_ms > 0 || !finding(trip).ends_with("timeout"), "{what}");
         assert_eq!((&leg.chain, &leg.secured), (&None, &None), "{what}");
         return;
     };
