@@ -60,6 +60,12 @@ where
         }
         let until = deadline.min(Instant::now() + PATIENCE);
         let whole = timeout_at(until, reader.body(stream, &head)).await.unwrap_or(false);
+        // tinyproxy means 407 by the status of an origin, once a login was sent that it does not take.
+        if head.status == 401 && session.has_shown() {
+            session.turned_away();
+            let refusal = refusal(head, &reader, session);
+            return Opened::Not(ProxyFailure { kind: ProxyKind::Auth, ..refusal });
+        }
         if head.status != 407 {
             session.let_through();
             return Opened::Not(refusal(head, &reader, session));

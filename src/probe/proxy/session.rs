@@ -152,6 +152,11 @@ impl<'a> Session<'a> {
         self.step.is_bound()
     }
 
+    /// Whether a login was sent, or its first part.
+    pub(super) fn has_shown(&self) -> bool {
+        matches!(self.login, Login::Sent(_))
+    }
+
     /// The proxy took the login, or wanted none.
     pub(super) fn let_through(&mut self) {
         if let Some(permit) = self.permit.take() {
