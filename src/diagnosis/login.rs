@@ -4,7 +4,7 @@
 use super::case::{Case, Found, Seen, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Control, Login, ProxyFailure, TicketKind};
+use crate::observation::{Control, Failure, Login, ProxyFailure, TicketKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::ProxyAuthUnavailable, unavailable),
@@ -38,16 +38,31 @@ fn unsupported(case: &Case<'_>) -> Held {
 
 /// The login was shown, now or at most a quarter of an hour ago, and the proxy asks for one again, for an
 /// unrelated host too. Where that one is let through with it, the login is good, and this target denied.
+///
+/// A proxy may ask again where the account is good and may not go there, as squid does where the rule
+/// that denies ends with the login. So it is proven by a second host for which it was shown in vain, or in
+/// SOCKS, where nobody has named a host yet (RFC 1929). A control that was held back proves nothing.
 fn rejected(case: &Case<'_>) -> Held {
-    let rejected = |failure: ProxyFailure| failure.login.rejected_until();
-    if asked(case).and_then(rejected).is_none() {
+    let Some(failure) = asked(case).filter(|failure| failure.login.rejected_until().is_some())
+    else {
         return Ok(None);
-    }
+    };
     match case.control_shows()? {
         Seen::Passed(_) => Ok(None),
-        Seen::Failed(_) => Found::high().by(Control::ControlHost).yes(),
-        Seen::Nothing => Found::high().yes(),
+        Seen::Failed(control) if is_rejected(control) => {
+            Found::high().by(Control::ControlHost).yes()
+        }
+        Seen::Failed(_) | Seen::Nothing if failure.status.is_none() => Found::high().yes(),
+        Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
     }
+}
+
+/// Whether the login was shown in this very trip, and not taken.
+fn is_rejected(trip: &Trip) -> bool {
+    matches!(
+        trip.failure(),
+        Some(Failure::Proxy(ProxyFailure { login: Login::Rejected(_), .. }))
+    )
 }
 
 /// None is configured.
