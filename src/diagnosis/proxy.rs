@@ -301,7 +301,7 @@ fn upstream_blocked(case: &Case<'_>) -> Held {
 /// proxy's where unrelated hosts get the same, or another route reaches the target.
 fn failed(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
-    if !is_server_error(failure.status) {
+    if !is_server_error(failure.answer()) {
         return Ok(None);
     }
     match case.control_host()? {

@@ -196,8 +196,14 @@ impl Slots {
         let leg = trip.leading();
         let failure = trip.failure();
         let status = match &failure {
-            Some(Failure::Proxy(proxy)) => proxy.answer(),
-            _ => leg.and_then(|leg| leg.response.as_ref()).map(|response| response.status),
+            Some(Failure::Proxy(proxy)) => {
+                let reply = proxy.socks.map(|reply| format!("SOCKS reply {reply}"));
+                proxy.status.map(|status| status.to_string()).or(reply)
+            }
+            _ => {
+                let response = leg.and_then(|leg| leg.response.as_ref());
+                response.map(|response| response.status.to_string())
+            }
         };
         let icmp = match leg.and_then(|leg| leg.stop.as_ref()) {
             None => case.lookup_failure().and_then(|(_, failure)| failure.icmp),
@@ -235,7 +241,7 @@ impl Slots {
                 .or(case.walk.proxy.clone())
                 .unwrap_or_else(|| "the proxy".to_owned()),
             route: case.walk.route.clone(),
-            status: status.map_or_else(|| "no status".to_owned(), |status| status.to_string()),
+            status: status.unwrap_or_else(|| "no status".to_owned()),
             key,
             offender: icmp
                 .map_or_else(|| "a hop on the way".to_owned(), |icmp| icmp.offender.to_string()),
