@@ -59,10 +59,7 @@ fn rejected(case: &Case<'_>) -> Held {
 
 /// Whether the login was shown in this very trip, and not taken.
 fn is_rejected(trip: &Trip) -> bool {
-    matches!(
-        trip.failure(),
-        Some(Failure::Proxy(ProxyFailure { login: Login::Rejected(_), .. }))
-    )
+    matches!(trip.failure(), Some(Failure::Proxy(ProxyFailure { login: Login::Rejected(_), .. })))
 }
 
 /// None is configured.

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::shown;
 use crate::cause::Layer;
 use crate::observation::{
-    Answer, Connected, Failure, Leg, Login, Lookup, Pac, PacFailure, Socket, Source, Trip,
+    Answer, Connected, Failure, Leg, Login, Lookup, Pac, PacFailure, ProxyKind, Socket, Source,
+    Trip, Withheld,
 };
 
 /// One line of the tree.
@@ -14,14 +15,13 @@ pub(super) struct Line {
     pub(super) word: String,
     pub(super) seconds: Option<f64>,
     pub(super) facts: String,
+    /// What does not fit beside them.
+    pub(super) below: Vec<String>,
 }
 
 /// The lines of a trip, in the order of the way.
 pub(super) fn lines(trip: &Trip) -> Vec<Line> {
-    let none =
-        || Line {
-            layer: Layer::Dns, word: "–".into(), seconds: None, facts: "not reached".into()
-        };
+    let none = || line("–", None, "not reached");
     let leg = trip.leading();
     let at = |layer, line: Option<Line>| Line { layer, ..line.unwrap_or_else(none) };
     let mut lines: Vec<Line> =
@@ -37,7 +37,8 @@ pub(super) fn lines(trip: &Trip) -> Vec<Line> {
         lines.push(at(Layer::Dns, Some(dns(here, &[]))));
     }
     if trip.proxied {
-        lines.push(at(Layer::Proxy, leg.and_then(proxy)));
+        let below = leg.map(login).unwrap_or_default();
+        lines.push(Line { below, ..at(Layer::Proxy, leg.and_then(proxy)) });
     }
     lines.push(at(Layer::Tls, leg.and_then(tls)));
     lines.push(at(Layer::Http, leg.and_then(http)));
@@ -45,7 +46,7 @@ pub(super) fn lines(trip: &Trip) -> Vec<Line> {
 }
 
 fn line(word: impl Into<String>, seconds: Option<f64>, facts: impl Into<String>) -> Line {
-    Line { layer: Layer::Dns, word: word.into(), seconds, facts: facts.into() }
+    Line { layer: Layer::Dns, word: word.into(), seconds, facts: facts.into(), below: Vec::new() }
 }
 
 /// Which way a PAC file chose, and what it passed over.
@@ -131,8 +132,7 @@ fn proxy(leg: &Leg) -> Option<Line> {
             0 => "SOCKS opened".to_owned(),
             status => format!("CONNECT answered {status}"),
         };
-        let facts = format!("{own}{facts}{}", login(&tunnel.login));
-        return Some(line("ok", Some(tunnel.seconds), facts));
+        return Some(line("ok", Some(tunnel.seconds), format!("{own}{facts}")));
     }
     let Some(Failure::Proxy(failure)) = &leg.stop else { return None };
     // The proxy's own word for it, where it is one that names a cause.
@@ -149,35 +149,46 @@ fn proxy(leg: &Leg) -> Option<Line> {
             let issuer = issuer.map(|issuer| format!("   issuer {}", shown(issuer)));
             format!("{} {}{}", inner.layer(), inner.kind(), issuer.unwrap_or_default())
         }
+        (None, None, None) if failure.body.is_empty() && failure.kind == ProxyKind::Timeout => {
+            format!("no answer within {} ms", failure.waited_ms)
+        }
         (None, None, None) => shown(failure.body.lines().next().unwrap_or_default()),
     };
-    let offers = match failure.offers.as_slice() {
-        [] => String::new(),
-        offers => format!("   offers {}", offers.join(", ")),
-    };
-    let facts = format!("{own}{facts}{offers}{}", login(&failure.login));
-    Some(line(failure.kind.label(), None, facts))
+    Some(line(failure.kind.label(), None, format!("{own}{facts}")))
 }
 
-/// What became of the login, where there is one.
-fn login(login: &Login) -> String {
-    match login {
-        Login::None | Login::NotAsked => String::new(),
-        Login::Sent(scheme) => format!("   login by {}", scheme.label()),
-        Login::Rejected(rejected) => {
-            format!(
-                "   login by {}: rejected, again at {:.0}",
-                rejected.scheme.label(),
-                rejected.until
-            )
+/// What the proxy asks for, and what became of the login, where there is one: a line each.
+fn login(leg: &Leg) -> Vec<String> {
+    let (offers, login): (&[String], _) = match (&leg.tunnelled, &leg.stop) {
+        (Some(tunnel), _) => (&[], &tunnel.login),
+        (None, Some(Failure::Proxy(failure))) => (&failure.offers, &failure.login),
+        (None, _) => return Vec::new(),
+    };
+    let asks = (!offers.is_empty()).then(|| format!("asks for {}", offers.join(", ")));
+    let became = match login {
+        Login::None | Login::NotAsked => None,
+        Login::Sent(scheme) => Some(format!("login by {}", scheme.label())),
+        Login::Rejected(rejected) => Some(format!(
+            "login by {}: not taken, sent again at {:.0}",
+            rejected.scheme.label(),
+            rejected.until
+        )),
+        Login::Withheld(Withheld { until, ticket: None }) => {
+            Some(format!("login not taken before, sent again at {until:.0}"))
         }
-        Login::Withheld(withheld) => {
-            format!("   login rejected before, again at {:.0}", withheld.until)
+        Login::Withheld(Withheld { until, ticket: Some(ticket) }) => Some(format!(
+            "no ticket before ({}), asked for again at {until:.0}",
+            ticket.kind.words()
+        )),
+        Login::NotOffered(scheme) => Some(format!("login by {} not sent", scheme.label())),
+        Login::Unreadable(why) => Some(format!("no login: {}", shown(why))),
+        Login::NoTicket(ticket) => {
+            // Of two numbers in words the mechanism's own come last, and say more.
+            let words = ticket.detail.rsplit("; ").next().unwrap_or_default();
+            Some(format!("no ticket: {}", shown(words)))
         }
-        Login::NotOffered(scheme) => format!("   login by {} not sent", scheme.label()),
-        Login::Unreadable(why) => format!("   no login: {}", shown(why)),
-        Login::NoTicket(ticket) => format!("   no ticket: {}", ticket.kind.words()),
-    }
+    };
+    asks.into_iter().chain(became).collect()
 }
 
 fn tls(leg: &Leg) -> Option<Line> {

@@ -104,6 +104,9 @@ fn tree(out: &mut String, trip: &Trip, evidence: &[EvidenceLine], at: Option<Lay
             line.facts
         );
         out.push_str(&format!("{}\n", cut(text.trim_end())));
+        for below in &line.below {
+            out.push_str(&format!("{}\n", cut(&format!("│          {below}"))));
+        }
         let first = || lines.iter().position(|line| line.layer == Layer::Dns);
         if first() == Some(place) {
             for beside in beside::lines(&trip.lookup) {
@@ -121,7 +124,7 @@ fn tree(out: &mut String, trip: &Trip, evidence: &[EvidenceLine], at: Option<Lay
             ControlResult::NotRun => '–',
         };
         let detail = shown(&line.detail);
-        let text = format!("  {mark} {:<22} {detail:<40} -> {}", line.control.label(), line.means);
+        let text = format!("  {mark} {:<21} {detail:<38} -> {}", line.control.label(), line.means);
         out.push_str(&format!("{}\n", cut(&text)));
     }
 }
