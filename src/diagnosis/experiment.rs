@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Evidence, Outcome, hops};
-use crate::observation::{Control, NotRun, Stopper, Trip};
+use crate::observation::{Control, Failure, Login, NotRun, ProxyFailure, Stopper, Trip};
 
 /// How a control came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +128,19 @@ fn line(outcome: &Outcome) -> EvidenceLine {
             (result, detail(control, trip))
         }
     };
-    EvidenceLine { control, result, detail, means: means(control, result).to_owned() }
+    let means = match &outcome.result {
+        Ok(trip) if control != Control::Repeat && is_held_back(trip) => {
+            "says nothing: the login is held back"
+        }
+        Ok(_) | Err(_) => means(control, result),
+    };
+    EvidenceLine { control, result, detail, means: means.to_owned() }
+}
+
+/// Whether the proxy asked for the login, and it was not sent again so soon.
+fn is_held_back(trip: &Trip) -> bool {
+    let held = |failure: &ProxyFailure| matches!(failure.login, Login::Withheld(_));
+    matches!(trip.failure(), Some(Failure::Proxy(failure)) if held(&failure))
 }
 
 /// What a control's trip measured: own words and numbers, no text of a peer.
