@@ -350,7 +350,7 @@ ProxyAuthRequired proxy_auth_required proxy Credential Broken {
     do "Owner of this host: get a proxy account for {proxy}, or an exemption for {host}." not "retry with somebody's password: failed logins lock accounts." }
 ProxyAuthRejected proxy_auth_rejected proxy Credential Broken {
     says "the proxy {proxy} rejects the configured login" or "the login, or the proxy's own directory"
-    do "Owner of the proxy account: renew or unlock it for {proxy}, then change the configured secret." not "retry: failed logins lock accounts. It is sent again at {until}, or once it has changed." }
+    do "Owner of the proxy account: renew or unlock it for {proxy}, and change the configured secret; if it is right, ask the proxy team about {host}." not "retry: failed logins lock accounts. It is sent again at {until}, or once it has changed." }
 ProxyAuthUnsupported proxy_auth_unsupported proxy Client Broken {
     says "the proxy {proxy} takes {offers} only, and the login is {scheme}" or "the route's `auth`, or the proxy's schemes"
     do "Owner of this host: configure a login by {offers} for {proxy}." not NOTHING_SENT }
@@ -396,8 +396,8 @@ ProxySlow proxy_slow proxy Proxy Degraded {
 
 // ---- tls
 SniFiltered sni_filtered tls Firewall Broken {
-    says "a firewall cuts TLS that names {host}" or "a firewall on the way, or the provider's edge"
-    do "Firewall team: allow TLS to {host}, {address} port {port}." not NOTHING_SENT }
+    says "a filter on the way cuts TLS that names {host}" or "a firewall or proxy on the way, or the provider's edge"
+    do "Firewall team: allow TLS that names {host} to {address} port {port}." not NOTHING_SENT }
 TlsInspected tls_inspected tls Inspection Ok {
     says "TLS to {host} is inspected under the organisation's own CA" or "an inspecting device"
     do "Nothing to do; clients need that CA in their stores." not VERIFY }

@@ -112,6 +112,11 @@ impl<'a> Case<'a> {
         self.walk.proxy.is_some()
     }
 
+    /// Whether the proxy asks for a login by a ticket, and none could be had.
+    pub(super) fn no_ticket(&self) -> bool {
+        self.proxy().is_some_and(|failure| failure.login.no_ticket().is_some())
+    }
+
     /// Whether the name that was looked up last is a proxy's.
     pub(super) fn looks_up_a_proxy(&self) -> bool {
         let here = self.trip().resolved_here.as_ref();

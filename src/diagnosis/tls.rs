@@ -136,7 +136,9 @@ fn sni_filtered(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     if case.other_route_arrives() && case.control_host()?.passed() {
-        return Found::high().by(Control::OtherName).yes();
+        let found = Found::high().by(Control::OtherName);
+        // The proxy itself may end a tunnel by its name, as squid does, or something behind it.
+        return if case.proxied() { found.party(Party::Proxy).yes() } else { found.yes() };
     }
     match our_firewall(case, leg, Sent::Hello)? {
         Some(found) => found.yes(),

@@ -12,7 +12,12 @@ const SUMMARY: usize = 140;
 
 pub(super) fn finding(case: &Case<'_>, cause: Cause, found: &Found) -> Finding {
     let row = cause.row();
-    let slots = Slots::of(case, found);
+    let mut slots = Slots::of(case, found);
+    let in_tunnel = case.trip().leading().is_some_and(|leg| leg.tunnelled.is_some());
+    if in_tunnel && row.layer == Some(Layer::Tls) {
+        // The connection's address is the proxy's, and who speaks TLS is behind it.
+        slots.address = format!("{} behind {}", slots.host, slots.proxy);
+    }
     let says = slots.fill(row.says);
     let clause = match found.confidence {
         Confidence::High => says,
@@ -35,10 +40,23 @@ pub(super) fn finding(case: &Case<'_>, cause: Cause, found: &Found) -> Finding {
                 "Network team: find out which it is ({}): compare with another route, or from another host.",
                 slots.fill(row.or)
             ),
-            Confidence::Medium | Confidence::High => slots.fill(row.advice),
+            Confidence::Medium | Confidence::High => advice(row.advice, found.party, &slots),
         },
         do_not: slots.fill(row.do_not),
         ask: ask(case, found.party.unwrap_or(row.party), &slots),
+    }
+}
+
+/// The row's advice, to the party that was found where that is not the usual one.
+fn advice(text: &str, party: Option<Party>, slots: &Slots) -> String {
+    let (usual, found) = match party {
+        Some(Party::Proxy) => ("Firewall team:", "Proxy team:"),
+        Some(Party::Firewall) => ("Network team:", "Firewall team:"),
+        Some(_) | None => return slots.fill(text),
+    };
+    match text.strip_prefix(usual) {
+        Some(what) => format!("{found}{}", slots.fill(what)),
+        None => slots.fill(text),
     }
 }
 
@@ -108,7 +126,14 @@ fn ask(case: &Case<'_>, party: Party, slots: &Slots) -> String {
     let at = format!("{:.3}", case.trip().started);
     let Slots { host, port, address, source, proxy, .. } = slots;
     match party {
-        Party::Undetermined if case.proxied() && case.proxy().is_some() => {
+        Party::Credential if case.no_ticket() => {
+            format!("Log of the KDC for what {proxy} was to be shown, at {at}.")
+        }
+        // What is beyond the proxy is seen from there alone.
+        Party::Firewall | Party::Network | Party::Undetermined
+            if case.proxied()
+                && case.trip().leading().is_some_and(|leg| leg.connected.is_some()) =>
+        {
             format!("Log of {proxy} for CONNECT {host}:{port} from {source} at {at}.")
         }
         Party::Firewall | Party::Network | Party::Undetermined => {
