@@ -43,7 +43,7 @@ mod netns;
 mod hops;
 
 // Proxies and a KDC that are not ours.
-mod real_proxies;
+mod proxies;
 // PAC scripts in the real child.
 #[cfg(feature = "pac")]
 mod pac;

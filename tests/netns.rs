@@ -15,8 +15,9 @@ use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tls::{Behaviour as Tls, Options, Refusal, TlsServer};
 use crate::support::wire::Ending;
 
-struct World {
-    hosts: Hosts,
+/// A client, a router with a firewall, and the target out there, which a check of the client asks.
+pub(crate) struct World {
+    pub(crate) hosts: Hosts,
     folder: Folder,
     config: String,
     /// The target's, IPv4 and IPv6, and the unrelated host's.
@@ -25,7 +26,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let hosts = Hosts::new()?;
         let folder = Folder::new();
         let authority = Authority::new("Public Root R1");
@@ -91,7 +92,8 @@ impl World {
         Finished::of(command.output().expect("it runs"))
     }
 
-    fn verdict(&self, more: &str) -> (i32, Value) {
+    /// The exit status and the document of a check with these lines in and behind the target's table.
+    pub(crate) fn verdict(&self, more: &str) -> (i32, Value) {
         let finished = self.check(more, "json");
         let document = serde_json::from_str(&finished.stdout);
         (finished.code, document.unwrap_or_else(|_| panic!("{}", finished.stderr)))

@@ -128,6 +128,15 @@ impl Foreign {
         Ok(Self { child, reader: Some(reader), log })
     }
 
+    /// Waits until it listens there, for one that says so a moment before it does.
+    #[track_caller]
+    pub(crate) fn wait_until_it_listens(&mut self, at: SocketAddr) {
+        while listener(self.child.id(), at).is_none() {
+            assert!(self.child.try_wait().expect("its state").is_none(), "it has ended");
+            std::thread::yield_now();
+        }
+    }
+
     /// What it printed.
     pub(crate) fn log(&self) -> &Journal<String> {
         &self.log
@@ -135,8 +144,13 @@ impl Foreign {
 
     /// Asks it to end, which it may need in order to end its children; a killed one would leave them.
     pub(crate) fn terminate(&mut self) {
-        Command::new("kill").arg(self.child.id().to_string()).status().ok();
+        self.signal("TERM");
         self.child.wait().ok();
+    }
+
+    /// Sends it a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().ok();
     }
 }
 
@@ -173,20 +187,23 @@ pub(crate) fn follow(
     })
 }
 
-/// Whether a socket of this very process listens there (`proc_pid_net(5)`): somebody else's may, where
-/// the port was lost. Only IPv4, whose bytes are printed as one number of this machine's.
-fn is_listening(process: u32, at: SocketAddr) -> bool {
+/// What listens there in the network of this process, as its descriptors name it (`proc_pid_net(5)`). Only
+/// IPv4, whose bytes are printed as one number of this machine's.
+fn listener(process: u32, at: SocketAddr) -> Option<String> {
     const LISTEN: &str = "0A";
     let IpAddr::V4(ip) = at.ip() else { panic!("{at} is not of IPv4") };
     let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), at.port());
     let table = std::fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap_or_default();
-    let Some(inode) = table.lines().find_map(|line| {
+    table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         (fields.get(1) == Some(&&*local) && fields.get(3) == Some(&LISTEN))
             .then(|| format!("socket:[{}]", fields[9]))
-    }) else {
-        return false;
-    };
+    })
+}
+
+/// Whether a socket of this very process listens there: somebody else's may, where the port was lost.
+fn is_listening(process: u32, at: SocketAddr) -> bool {
+    let Some(inode) = listener(process, at) else { return false };
     let descriptors = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten();
     descriptors
         .flatten()

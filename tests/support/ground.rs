@@ -33,9 +33,14 @@ impl Ground {
 
     /// The tables of a configuration that say so; trips are a second long, a second apart.
     pub(crate) fn tables(&self) -> String {
+        self.tables_with("1s", "")
+    }
+
+    /// The same with longer trips, and further lines of `[trust]`.
+    pub(crate) fn tables_with(&self, timeout: &str, trust: &str) -> String {
         format!(
-            "[probe]\ninterval = \"1s\"\ntimeout = \"1s\"\n\
-             [trust]\nsystem = false\npublic_roots = \"{}\"\n\
+            "[probe]\ninterval = \"{timeout}\"\ntimeout = \"{timeout}\"\n\
+             [trust]\nsystem = false\npublic_roots = \"{}\"\n{trust}\n\
              [control]\nurls = [\"https://localhost:{}/\"]\n",
             self.folder.path().join("public.pem").display(),
             self.control.address().port(),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::{File, Permissions};
 use std::io::{BufRead as _, BufReader};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -25,6 +25,8 @@ pub(crate) const PASSWORD: &str = "open sesame";
 /// Of the above, by `openssl passwd -apr1 -salt egressd`.
 const HASHED: &str = "$apr1$egressd$Nz.R8MA3qk6SygW0tMKqq/";
 
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// The user of Debian's base system that squid's package is built for.
 const PROXY: u32 = 13;
 
@@ -34,10 +36,14 @@ pub(crate) struct Setup<'a> {
     pub(crate) at: At<'a>,
     /// Offered in this order in one 407.
     pub(crate) logins: &'a [Login<'a>],
-    /// What it thinks of these names; of others it knows nothing.
+    /// What it thinks of these names.
     pub(crate) hosts: &'a [(&'a str, IpAddr)],
+    /// Whom it asks for other names; on the loopback nobody answers.
+    pub(crate) dns: Option<IpAddr>,
     /// Lines of its configuration, before everything else that allows or denies.
     pub(crate) lines: &'a str,
+    /// The same after who is `known` was said, where it demands a login.
+    pub(crate) rules: &'a str,
     /// Its own certificate: it is asked over TLS.
     pub(crate) leaf: Option<&'a Leaf>,
     /// Breaks TLS open with this CA; what is behind it has to verify against that PEM.
@@ -90,11 +96,13 @@ impl Squid {
         }
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("egressd{}x{count}", std::process::id());
-        let (address, program) = on_a_free_port(setup.at, |address| {
+        let (address, mut program) = on_a_free_port(setup.at, |address| {
             let port = setup.port_line(address, folder.path());
             let file = folder.write("squid.conf", &format!("{port}\n{lines}"));
             Foreign::start(setup.command(&name, &file), " connections at ")
         });
+        // It has bound the port when it says so, and listens in its next turn (`TcpAcceptor::start`).
+        program.wait_until_it_listens(address);
         drop(writer);
         let (program, reader) = (Some(program), Some(reader));
         Self { address, name, program, access, reader, _folder: folder }
@@ -108,8 +116,19 @@ impl Squid {
     /// did, the user's name or `-`. A tunnel is logged when it is over.
     #[track_caller]
     pub(crate) fn wait_access(&self, text: &str) -> String {
-        let lines = self.access.wait_until(|lines| lines.iter().any(|line| line.contains(text)));
+        let lines = self.wait_until(|lines| lines.iter().any(|line| line.contains(text)));
         lines.into_iter().find(|line| line.contains(text)).expect("it was there")
+    }
+
+    /// The same for lines that are told otherwise.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
+        self.access.wait_until(enough)
+    }
+
+    /// Sends it a signal by its name, as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        self.program.as_ref().expect("it runs").signal(name);
     }
 
     /// Its access log so far.
@@ -176,10 +195,11 @@ impl Setup<'_> {
             "pid_filename none\ncache_log /dev/null\ncoredump_dir {here}\nnetdb_filename none\n\
              logformat seen %rm %ru %>Hs %Ss %un\naccess_log stdio:{here}/access logformat=seen\n\
              max_filedescriptors 512\ncache deny all\ncache_mem 1 MB\nmemory_cache_shared off\n\
-             pinger_enable off\nhosts_file {here}/hosts\ndns_nameservers 127.0.0.1\n\
+             pinger_enable off\nhosts_file {here}/hosts\ndns_nameservers {}\n\
              dns_timeout 1 second\ndns_retransmit_interval 1 second\nshutdown_lifetime 0 seconds\nvisible_hostname squid.test\n\
              sslproxy_session_cache_size 0\n{}\n",
-            self.lines
+            self.dns.unwrap_or(HERE),
+            self.lines,
         );
         if is_root() && has_user(PROXY) {
             lines.push_str("cache_effective_user proxy\n");
@@ -206,7 +226,8 @@ impl Setup<'_> {
         }
         let rest = if self.logins.is_empty() { "" } else { "acl known proxy_auth REQUIRED\n" };
         let whom = if self.logins.is_empty() { "all" } else { "known" };
-        format!("{lines}{rest}http_access allow {whom}\nhttp_access deny all\n")
+        let rules = self.rules;
+        format!("{lines}{rest}{rules}http_access allow {whom}\nhttp_access deny all\n")
     }
 }
 
