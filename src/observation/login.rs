@@ -119,6 +119,9 @@ pub struct Ticket {
     /// The library's words for it.
     #[serde(default)]
     pub detail: String,
+    /// When the KDC may be asked again, if nothing changes: it refused, and counts that.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
 }
 
 impl Login {

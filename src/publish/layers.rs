@@ -185,7 +185,8 @@ fn login(leg: &Leg) -> Vec<String> {
         Login::NoTicket(ticket) => {
             // Of two numbers in words the mechanism's own come last, and say more.
             let words = ticket.detail.rsplit("; ").next().unwrap_or_default();
-            Some(format!("no ticket: {}", shown(words)))
+            let again = ticket.until.map(|until| format!(", asked for again at {until:.0}"));
+            Some(format!("no ticket: {}{}", shown(words), again.unwrap_or_default()))
         }
     };
     asks.into_iter().chain(became).collect()

@@ -47,6 +47,14 @@ impl Realm {
         format!(", principal = \"{USER}@{REALM}\", keytab = \"{}\"", file.display())
     }
 
+    /// The proxy was asked, and told no user.
+    #[track_caller]
+    fn assert_nothing_was_sent(&self) {
+        let access = self.squid.access();
+        let refused = access.iter().all(|line| line.ends_with(" 407 TCP_DENIED -"));
+        assert!(refused && !access.is_empty(), "{access:#?}");
+    }
+
     /// Lines of the KDC's log with all of these.
     fn logged(&self, words: &[&str]) -> usize {
         let lines = self.kdc.log().entries();
@@ -62,8 +70,7 @@ fn is_without_ticket(realm: &Realm, verdict: &Verdict, kind: &str, why: &str) {
     let login = &verdict.failure()["login"];
     let found = &login["no_ticket"]["kind"];
     assert_eq!(*found, Value::from(kind), "{login:#}");
-    let access = realm.squid.access();
-    assert!(access.iter().all(|line| line.ends_with(" TCP_DENIED -")), "{access:#?}");
+    realm.assert_nothing_was_sent();
 }
 
 #[test]
@@ -143,10 +150,18 @@ fn an_old_key_is_tried_once() {
     let keytab = realm.keytab();
     realm.kdc.admin(&format!("cpw -randkey {USER}"));
     let verdict = realm.check(&keytab).and_to(super::OTHER).verdict();
-    is_without_ticket(&realm, &verdict, "wrong_key", "the keytab holds an old key");
+    let says = "there is no Kerberos ticket for the proxy PROXY: the keytab holds an old key";
+    let logins = [0, 1].map(|check| {
+        verdict.that(check, ["proxy_auth_unavailable", "credential", "high"], says);
+        &verdict.of(check)["observed"]["legs"][0]["stop"]["proxy"]["login"]
+    });
     // One of the two targets asked; the other one, both repeats and the controls did not.
-    let other = &verdict.of(1)["observed"]["legs"][0]["stop"]["proxy"]["login"];
-    assert_eq!(other["withheld"]["ticket"]["kind"], "wrong_key", "{other:#}");
+    let asked = logins.iter().find(|login| login["no_ticket"].is_object()).expect("one asked");
+    let held = logins.iter().find(|login| login["withheld"].is_object()).expect("one did not");
+    assert_eq!(asked["no_ticket"]["kind"], "wrong_key", "{asked:#}");
+    assert_eq!(asked["no_ticket"]["until"], held["withheld"]["until"], "{held:#}");
+    assert_eq!(held["withheld"]["ticket"]["kind"], "wrong_key", "{held:#}");
+    realm.assert_nothing_was_sent();
     // An attempt is two requests: the first one learns that a key is to be proven.
     assert_eq!(realm.logged(&["AS_REQ", "NEEDED_PREAUTH"]), 1);
     assert_eq!(realm.logged(&["AS_REQ", "PREAUTH_FAILED"]), 1);

@@ -468,7 +468,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_kdc_said_is_said_again() {
         let gate = Gate::default();
-        let ticket = Ticket { kind: TicketKind::WrongKey, detail: "old key".to_owned() };
+        let ticket =
+            Ticket { kind: TicketKind::WrongKey, detail: "old key".to_owned(), until: None };
         let until = go(&gate, "key", "a").await.rejected(Some(ticket.clone()));
         let Turn::Not(withheld) = now(&gate, "key", "b").await else { panic!("asked again") };
         assert_eq!(withheld, Withheld { until, ticket: Some(ticket) });

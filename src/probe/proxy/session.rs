@@ -223,10 +223,10 @@ impl<'a> Session<'a> {
     }
 
     /// What the KDC refuses is not asked of it again either: it counts, too.
-    fn without_ticket(&mut self, ticket: Ticket) {
+    fn without_ticket(&mut self, mut ticket: Ticket) {
         let refused = matches!(ticket.kind, TicketKind::WrongKey | TicketKind::Revoked);
         if let Some(permit) = self.permit.take().filter(|_| refused) {
-            permit.rejected(Some(ticket.clone()));
+            ticket.until = Some(permit.rejected(Some(ticket.clone())));
         }
         self.login = Login::NoTicket(ticket);
     }

@@ -52,7 +52,7 @@ async fn on_a_thread(
             Some(token) => Ok((Box::new(initiator), token)),
             None => Err(of(TicketKind::Other, "GSSAPI has nothing more to say")),
         },
-        Ok(Some(Ok(Err(fault)))) => Err(Ticket { kind: fault.kind, detail: fault.text }),
+        Ok(Some(Ok(Err(fault)))) => Err(of(fault.kind, &fault.text)),
         Ok(Some(Err(_)) | None) => Err(of(TicketKind::Other, "the ticket's thread ended early")),
         Err(_) => Err(too_late("the KDC did not answer in time")),
     }
@@ -66,5 +66,5 @@ fn too_late(detail: &str) -> Ticket {
 }
 
 fn of(kind: TicketKind, detail: &str) -> Ticket {
-    Ticket { kind, detail: detail.to_owned() }
+    Ticket { kind, detail: detail.to_owned(), until: None }
 }
