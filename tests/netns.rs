@@ -101,7 +101,7 @@ impl World {
 }
 
 /// Status, cause, party, confidence of a check.
-fn said(document: &Value, check: usize) -> [Option<&str>; 4] {
+pub(crate) fn said(document: &Value, check: usize) -> [Option<&str>; 4] {
     ["status", "cause", "party", "confidence"].map(|key| document["checks"][check][key].as_str())
 }
 

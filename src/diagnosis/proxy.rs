@@ -292,6 +292,8 @@ fn upstream_blocked(case: &Case<'_>) -> Held {
             Found::high().party(Party::Firewall).by(Control::ControlHost).yes()
         }
         Seen::Passed(_) => Found::undetermined().by(Control::ControlHost).yes(),
+        // Of every host it says so: its own way out, or its resolver.
+        Seen::Failed(control) if answer_of(control) == failure.answer() => Ok(None),
         Seen::Failed(_) | Seen::Nothing if says_so => Found::undetermined().yes(),
         Seen::Failed(_) | Seen::Nothing => Ok(None),
     }

@@ -1,7 +1,11 @@
 //! Real SOCKS5 servers: their logins, their rules, and their words for what is behind them.
 
+use std::net::Ipv4Addr;
+
 use super::{Check, NAME, Stand};
+use crate::netns::{World, said};
 use crate::support::foreign::At;
+use crate::support::netns::Host;
 use crate::support::socks::{self, Socks};
 use crate::support::tcp::ClosedPort;
 
@@ -86,4 +90,31 @@ fn a_name_that_this_host_does_not_know_is_no_fault_of_the_server() {
     let unknown = by(&stand, &socks, "socks5").to("nowhere.invalid").verdict();
     let says = "cannot tell from here: a misspelt name, or the name's own zone";
     unknown.is("dns_name_missing", "undetermined", "low", says);
+}
+
+#[test]
+fn a_socks_server_without_a_resolver_fails_for_every_name() {
+    if !socks::are_both_here() {
+        return;
+    }
+    let Some(world) = World::new() else { return };
+    let router = Host::Router;
+    world.hosts.on(router, "nft 'add chain inet f own { type filter hook output priority 0; }'");
+    world.hosts.on(router, "nft add rule inet f own meta l4proto { tcp, udp } th dport 53 reject");
+    let at = At::Host(&world.hosts, router, Ipv4Addr::new(10, 1, 2, 1).into());
+    // RFC 1928 has no reply for it: each takes another one.
+    for (socks, reply) in [(Socks::microsocks(at, None), 1), (Socks::danted(at, ""), 4)] {
+        let by = |scheme: &str| {
+            let route = format!("proxy = \"{scheme}://{}\"", socks.address());
+            format!("timeout = \"10s\"\nroutes = [\"corp\"]\n[[route]]\nname = \"corp\"\n{route}\n")
+        };
+        let (_, document) = world.verdict(&by("socks5h"));
+        let check = &document["checks"][0];
+        assert_eq!(check["observed"]["legs"][0]["stop"]["proxy"]["socks"], reply, "{check:#}");
+        let expected = [Some("broken"), Some("proxy_failed"), Some("proxy"), Some("medium")];
+        assert_eq!(said(&document, 0), expected, "{check:#}");
+        // It is told addresses: this host's resolver knows the name.
+        let (code, document) = world.verdict(&by("socks5"));
+        assert_eq!((code, said(&document, 0)[0]), (0, Some("ok")), "{document:#}");
+    }
 }
