@@ -135,17 +135,31 @@ fn is(case: &Case<'_>, holds: impl Fn(&ProxyFailure) -> bool) -> Held {
     }
 }
 
-/// A refusal: 403 and kin, 407 without a challenge or to a login that was shown, or reply 2 of SOCKS.
+/// A refusal: 403 and kin, 407 without a challenge or to a login that was shown, reply 2 of SOCKS, or what
+/// the proxy calls one itself, for which RFC 9209 recommends 502 (2.3.5, and `http_request_denied`).
 fn refusal(case: &Case<'_>) -> Option<u16> {
     let failure = case.proxy()?;
     let shown = failure.login.rejected_until().is_some();
     match (failure.status, failure.socks) {
         (_, Some(2)) => Some(2),
+        (Some(status), _) if calls_it_denied(&failure) => Some(status),
         (Some(429), _) => None,
         (Some(407), _) if failure.asks_for_login() && !shown => None,
         (Some(status @ 400..=499), _) => Some(status),
         _ => None,
     }
+}
+
+fn calls_it_denied(failure: &ProxyFailure) -> bool {
+    says(failure, &["destination_ip_prohibited", "http_request_denied"])
+}
+
+/// Whether one of these errors is in the proxy's `Proxy-Status` (RFC 9209 2.1.2), each by its begin.
+fn says(failure: &ProxyFailure, errors: &[&str]) -> bool {
+    let headers = failure.headers.iter().filter(|(name, _)| name == "proxy-status");
+    headers
+        .into_iter()
+        .any(|(_, value)| errors.iter().any(|error| value.contains(&format!("error={error}"))))
 }
 
 fn is_cut_off(kind: ProxyKind) -> bool {
@@ -204,26 +218,23 @@ fn denied(case: &Case<'_>) -> Held {
 
 /// Whether the proxy says that it could not resolve the name (RFC 9209 2.3.1, 2.3.2; squid).
 pub(super) fn could_not_resolve(failure: &ProxyFailure) -> bool {
-    failure.headers.iter().any(|(name, value)| match name.as_str() {
-        "proxy-status" => value.contains("error=dns_error") || value.contains("error=dns_timeout"),
-        "x-squid-error" => value.starts_with("ERR_DNS_FAIL"),
-        _ => false,
-    })
+    let squid = |(name, value): &(String, String)| {
+        name == "x-squid-error" && value.starts_with("ERR_DNS_FAIL")
+    };
+    says(failure, &["dns_error", "dns_timeout"]) || failure.headers.iter().any(squid)
 }
 
 /// Whether the proxy says that its own connection failed (RFC 9209 2.3.4, 2.3.6 to 2.3.9; squid; RFC 1928 6).
 pub(super) fn could_not_connect(failure: &ProxyFailure) -> bool {
-    let by_socks = matches!(failure.socks, Some(3..=6));
-    by_socks
-        || failure.headers.iter().any(|(name, value)| match name.as_str() {
-            "proxy-status" => {
-                ["connection_", "destination_unavailable", "destination_ip_unroutable"]
-                    .iter()
-                    .any(|error| value.contains(&format!("error={error}")))
-            }
-            "x-squid-error" => value.starts_with("ERR_CONNECT_FAIL"),
-            _ => false,
-        })
+    let squid = |(name, value): &(String, String)| {
+        name == "x-squid-error" && value.starts_with("ERR_CONNECT_FAIL")
+    };
+    // That one is the proxy's own, for lack of capacity (RFC 9209 2.3.12).
+    let full = says(failure, &["connection_limit_reached"]);
+    let errors = ["connection_", "destination_unavailable", "destination_ip_unroutable"];
+    matches!(failure.socks, Some(3..=6))
+        || says(failure, &errors) && !full
+        || failure.headers.iter().any(squid)
 }
 
 /// Whether the proxy says what it says of names that it does not know, and of other things too: "cannot
