@@ -111,18 +111,23 @@ impl Gate {
         loop {
             // Before the look, so that no change is missed.
             let changed = door.changed.notified();
-            let until = match door.state().look(destination, begun) {
-                Look::Not(withheld) => return Turn::Not(withheld),
-                Look::Go => break,
-                Look::Wait(until) => until.min(patience),
+            let until = {
+                // Looking and beginning are one step: two who look at once do not both begin.
+                let mut state = door.state();
+                let until = match state.look(destination) {
+                    Look::Not(withheld) => return Turn::Not(withheld),
+                    Look::Go => begun,
+                    Look::Wait(until) => until.min(patience),
+                };
+                if Instant::now() >= until {
+                    state.begin();
+                    break;
+                }
+                until
             };
-            if Instant::now() >= until {
-                break;
-            }
             // Either way it looks again.
             timeout_at(until, changed).await.unwrap_or_default();
         }
-        door.state().begin();
         Turn::Go(Permit { door, destination: destination.to_owned() })
     }
 
@@ -163,7 +168,7 @@ enum Look {
 }
 
 impl State {
-    fn look(&self, destination: &str, begun: Instant) -> Look {
+    fn look(&self, destination: &str) -> Look {
         let now = Instant::now();
         let stands = |rejection: &&Rejection| rejection.over > now;
         let here = self.rejected_for.get(destination);
@@ -173,7 +178,7 @@ impl State {
         let fresh = self.accepted.is_some_and(|accepted| now.duration_since(accepted) < FRESH);
         match self.last.filter(|_| self.in_flight > 0 && !fresh) {
             None => Look::Go,
-            Some(_) if self.known => Look::Wait(begun + NEXT_KNOWN),
+            Some(last) if self.known => Look::Wait(last + NEXT_KNOWN),
             Some(last) => Look::Wait(last + NEXT),
         }
     }
@@ -386,10 +391,15 @@ mod tests {
         for destination in ["a", "b", "c"] {
             held.push(go(&gate, "right", destination).await);
         }
-        // Later they do, but not for long.
+        // Later they do, one after the other, but not for long.
         advance(FRESH).await;
-        let waited = tenths(turn(&gate, "right", "d")).await;
-        assert!(matches!(waited, (10, Turn::Go(_))), "{}", waited.0);
+        held.push(go(&gate, "right", "d").await);
+        let (second, third) = tokio::join!(
+            biased;
+            tenths(turn(&gate, "right", "e")),
+            tenths(turn(&gate, "right", "f")),
+        );
+        assert_eq!((second.0, third.0), (10, 20));
     }
 
     #[tokio::test(start_paused = true)]
