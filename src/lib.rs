@@ -30,6 +30,7 @@
 //! - **One snapshot, many views.** Only [`store::Store`] changes state; views are renders of the same
 //!   immutable [`store::Snapshot`].
 //! - **A key goes only over a chain that verified**, and no experiment that changes the way carries one.
+//!   **A login goes only to the proxy that asks for it**, and one that was rejected is held back.
 //!
 //! Deliberately absent: HTTP client pools and retries, a cache of names, privileges, globals. Which
 //! module may know which is held by a test (`tests/tidy.rs`).
@@ -45,6 +46,10 @@
 //!   second answers and closed ports, which a resolver hides, are facts from a socket of our own.
 //! - *HTTP/2 by `h2`, 1.1 by hyper*: hyper's client drops the connection's own error, and with it the
 //!   code of a GOAWAY.
+//! - *PAC files in a process of their own*: they are programs from the network; the child has no file, no
+//!   socket and no environment, and asks its parent for names.
+//! - *The host's own GSSAPI, loaded when it is needed*: keytab, cache and `krb5.conf` are read as its other
+//!   programs read them, and nothing is needed to build.
 //! - *Own families for `/metrics`*: the `prometheus` crate's labelled vectors can merge two series.
 
 pub mod cause;
