@@ -88,6 +88,7 @@ impl Network {
             }
         }
         let failure = ProxyFailure::new(ProxyKind::Closed);
+        let failure = session.as_mut().map_or(failure.clone(), |session| session.told(failure));
         Err(NoConnection::Failed(Failure::Proxy(failure)))
     }
 

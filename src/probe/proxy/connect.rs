@@ -42,6 +42,7 @@ where
             Ok(Err(ProxyKind::Closed | ProxyKind::Reset))
                 if used && reader.rest().is_empty() && !bound =>
             {
+                session.in_vain();
                 return Opened::Again;
             }
             Ok(Err(kind)) => return Opened::Not(of_bytes(kind, &reader, session)),
@@ -67,7 +68,7 @@ where
             return Opened::Not(ProxyFailure { kind: ProxyKind::Auth, ..refusal });
         }
         if head.status != 407 {
-            session.let_through();
+            session.answered(head.status);
             return Opened::Not(refusal(head, &reader, session));
         }
         bound = session.is_bound();
@@ -75,15 +76,16 @@ where
         match session.answer(&challenges, deadline).await {
             Answer::Again => {}
             Answer::Nothing => return Opened::Not(refusal(head, &reader, session)),
-            Answer::Flawed(why) => {
-                let refusal = refusal(head, &reader, session);
-                return Opened::Not(ProxyFailure { kind: ProxyKind::Other, body: why, ..refusal });
+            Answer::Busy => {
+                let body = "the login of other trips is not answered yet".to_owned();
+                return Opened::Not(ProxyFailure { body, ..ProxyFailure::new(ProxyKind::Timeout) });
             }
+            Answer::Flawed(why) => return Opened::Not(flawed(head, &reader, session, &why)),
         }
         if !whole || !head.persists() {
             // What began on this connection cannot go on over another; what begins now can.
             return if bound {
-                Opened::Not(refusal(head, &reader, session))
+                Opened::Not(flawed(head, &reader, session, "it closes between two messages of it"))
             } else {
                 Opened::Again
             };
@@ -115,6 +117,12 @@ where
     }
 }
 
+/// A login that the proxy cannot be finished with: what is wrong with its part.
+fn flawed(head: Head, reader: &Reader, session: &Session<'_>, why: &str) -> ProxyFailure {
+    let refusal = refusal(head, reader, session);
+    ProxyFailure { kind: ProxyKind::Other, body: why.to_owned(), ..refusal }
+}
+
 /// An answer that opens nothing.
 fn refusal(head: Head, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
     let kind = match head.status {
@@ -127,7 +135,7 @@ fn refusal(head: Head, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
     ProxyFailure {
         status: Some(head.status),
         headers: kept(&head, session),
-        reason: head.reason,
+        reason: session.text_before_login(&head.reason),
         body: String::from_utf8_lossy(body).into_owned(),
         ..ProxyFailure::new(kind)
     }

@@ -17,15 +17,19 @@ use crate::plan::{Credential, Proxy};
 
 /// How long a rejected login stays here.
 const PAUSE: Duration = Duration::from_secs(15 * 60);
-/// How long an acceptance counts: within it trips do not wait for one another.
-const FRESH: Duration = Duration::from_secs(30);
-/// A rejection comes at once, what takes longer is the way behind the proxy: the next one tries it.
-const NEXT: Duration = Duration::from_secs(2);
+/// How long an acceptance counts: within it two trips may show the login at the same time.
+const FRESH: Duration = Duration::from_secs(10);
+/// Attempts without an answer at the same time at most.
+const TRIES: usize = 2;
+/// A directory that delays a rejection (`pam_faildelay(8)`: about two seconds) is done by then; what takes
+/// longer is the way behind the proxy. Then the next one tries it.
+const NEXT: Duration = Duration::from_secs(4);
 /// As long as that for a login that was accepted before.
 const NEXT_KNOWN: Duration = Duration::from_secs(1);
 
-/// Ends without a word that are taken for a rejection.
-const CUT_OFF: u8 = 3;
+/// Attempts in a row without a verdict that are taken for a rejection, where the login was never accepted: a
+/// directory may have counted them all the same.
+const IN_VAIN: u8 = 3;
 
 /// A login at a proxy, as far as attempts are counted. Another secret is another login, also where two
 /// routes have two for one account.
@@ -69,10 +73,10 @@ struct State {
     rejected: Option<Rejection>,
     /// Rejected for these destinations only, where others are let through with it.
     rejected_for: BTreeMap<String, Rejection>,
-    /// How often in a row it was shown to somebody who then ended the connection.
-    cut_off: u8,
-    /// Attempts without an answer yet, and when the last of them began.
-    in_flight: usize,
+    /// How often in a row it was shown without a verdict.
+    in_vain: u8,
+    /// When each attempt that has no answer yet began, and the last of all.
+    in_flight: Vec<Instant>,
     last: Option<Instant>,
 }
 
@@ -88,12 +92,17 @@ pub(super) enum Turn {
     Go(Permit),
     /// Not yet.
     Not(Withheld),
+    /// Others have shown it, and were not answered in this trip's time.
+    Busy,
 }
 
 /// The right to send a login once.
 pub(super) struct Permit {
     door: Arc<Door>,
     destination: String,
+    begun: Instant,
+    /// Whether it was shown, and nothing is known of what became of that.
+    open: bool,
 }
 
 impl Gate {
@@ -114,21 +123,24 @@ impl Gate {
             let until = {
                 // Looking and beginning are one step: two who look at once do not both begin.
                 let mut state = door.state();
-                let until = match state.look(destination) {
+                match state.look(destination) {
                     Look::Not(withheld) => return Turn::Not(withheld),
-                    Look::Go => begun,
+                    Look::Go => {
+                        let begun = state.begin();
+                        drop(state);
+                        let destination = destination.to_owned();
+                        let door = Arc::clone(&door);
+                        return Turn::Go(Permit { door, destination, begun, open: false });
+                    }
                     Look::Wait(until) => until.min(patience),
-                };
-                if Instant::now() >= until {
-                    state.begin();
-                    break;
                 }
-                until
             };
+            if Instant::now() >= patience {
+                return Turn::Busy;
+            }
             // Either way it looks again.
             timeout_at(until, changed).await.unwrap_or_default();
         }
-        Turn::Go(Permit { door, destination: destination.to_owned() })
     }
 
     fn door(&self, proxy: &Proxy, credential: &Credential) -> Arc<Door> {
@@ -176,10 +188,19 @@ impl State {
             return Look::Not(rejection.withheld.clone());
         }
         let fresh = self.accepted.is_some_and(|accepted| now.duration_since(accepted) < FRESH);
-        match self.last.filter(|_| self.in_flight > 0 && !fresh) {
-            None => Look::Go,
-            Some(last) if self.known => Look::Wait(last + NEXT_KNOWN),
-            Some(last) => Look::Wait(last + NEXT),
+        let (pause, tries) = match (self.known, fresh) {
+            (true, true) => (NEXT_KNOWN, TRIES),
+            (true, false) => (NEXT_KNOWN, 1),
+            (false, _) => (NEXT, 1),
+        };
+        // Who waits longer than a rejection takes is waiting for something else.
+        let young: Vec<Instant> = self.in_flight.iter().map(|begun| *begun + pause).collect();
+        let young: Vec<Instant> = young.into_iter().filter(|until| *until > now).collect();
+        match young.iter().min() {
+            Some(until) if young.len() >= tries => Look::Wait(*until),
+            // Of an unknown login no third one is shown before one of two is answered.
+            None if !self.known && self.in_flight.len() >= TRIES => Look::Wait(now + NEXT),
+            Some(_) | None => Look::Go,
         }
     }
 
@@ -188,12 +209,21 @@ impl State {
         let now = Instant::now();
         let mut rejections = self.rejected_for.values().chain(&self.rejected);
         let fresh = self.accepted.is_some_and(|accepted| now.duration_since(accepted) < PAUSE);
-        fresh || rejections.any(|rejection| rejection.over > now)
+        let counted = self.in_vain > 0 && self.last.is_some_and(|last| now - last < PAUSE);
+        fresh || counted || rejections.any(|rejection| rejection.over > now)
     }
 
-    fn begin(&mut self) {
-        self.in_flight += 1;
-        self.last = Some(Instant::now());
+    fn begin(&mut self) -> Instant {
+        let now = Instant::now();
+        self.in_flight.push(now);
+        self.last = Some(now);
+        now
+    }
+
+    /// Nobody said what became of it: when it may be sent again, if it is held back now.
+    fn in_vain(&mut self, destination: &str) -> Option<Timestamp> {
+        self.in_vain = self.in_vain.saturating_add(1);
+        (self.in_vain >= IN_VAIN && !self.known).then(|| self.reject(destination, None))
     }
 
     fn reject(&mut self, destination: &str, ticket: Option<Ticket>) -> Timestamp {
@@ -201,7 +231,7 @@ impl State {
         let rejection =
             Rejection { over: Instant::now() + PAUSE, withheld: Withheld { until, ticket } };
         self.accepted = None;
-        self.cut_off = 0;
+        self.in_vain = 0;
         // Some proxies answer 407 where the account may not go there. The next trip tells.
         if self.known && !self.doubted {
             self.doubted = true;
@@ -216,35 +246,49 @@ impl State {
 }
 
 impl Permit {
+    /// It is shown now.
+    pub(super) fn shown(&mut self) {
+        self.open = true;
+    }
+
     /// The proxy let it through, whatever it said then.
-    pub(super) fn accepted(self) {
+    pub(super) fn accepted(mut self) {
+        self.open = false;
         let mut state = self.door.state();
         state.accepted = Some(Instant::now());
         state.known = true;
         state.doubted = false;
-        state.cut_off = 0;
+        state.in_vain = 0;
         state.rejected = None;
         state.rejected_for.remove(&self.destination);
     }
 
-    /// It was shown, and the proxy ended the connection without a word. A login that was never accepted may
-    /// have been counted as a wrong one all the same: when it may be sent again, if it is held back now.
-    pub(super) fn cut_off(self) -> Option<Timestamp> {
-        let mut state = self.door.state();
-        state.cut_off = state.cut_off.saturating_add(1);
-        (state.cut_off >= CUT_OFF && !state.known).then(|| state.reject(&self.destination, None))
+    /// What the proxy said is no verdict on it, nor silence.
+    pub(super) fn unjudged(mut self) {
+        self.open = false;
+    }
+
+    /// It was shown, and is shown again, or never will be answered: when it may be, if it is held back now.
+    pub(super) fn in_vain(&mut self) -> Option<Timestamp> {
+        let shown = std::mem::take(&mut self.open);
+        shown.then(|| self.door.state().in_vain(&self.destination)).flatten()
     }
 
     /// The proxy rejected it, or the KDC did, in these words: when it may be sent again.
-    pub(super) fn rejected(self, ticket: Option<Ticket>) -> Timestamp {
+    pub(super) fn rejected(mut self, ticket: Option<Ticket>) -> Timestamp {
+        self.open = false;
         self.door.state().reject(&self.destination, ticket)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        // A trip that ran out of time, or was given up.
+        self.in_vain();
         let mut state = self.door.state();
-        state.in_flight = state.in_flight.saturating_sub(1);
+        if let Some(place) = state.in_flight.iter().position(|begun| *begun == self.begun) {
+            state.in_flight.swap_remove(place);
+        }
         drop(state);
         self.door.changed.notify_waiters();
     }
@@ -255,7 +299,9 @@ fn fingerprint(credential: &Credential) -> Fingerprint {
     match credential {
         Credential::Password { password, .. } => whole.extend(password.expose().as_bytes()),
         Credential::Ticket { keytab, cache, .. } => {
-            for path in [keytab.as_deref(), cache.as_deref().map(std::path::Path::new)] {
+            // `krb5.conf(5)`, "default_ccache_name": a file may be written with its type.
+            let cache = cache.as_deref().map(|cache| cache.strip_prefix("FILE:").unwrap_or(cache));
+            for path in [keytab.as_deref(), cache.map(std::path::Path::new)] {
                 let Some(path) = path else { continue };
                 whole.extend(path.as_os_str().as_encoded_bytes());
                 let metadata = std::fs::metadata(path);
@@ -311,6 +357,7 @@ mod tests {
         match now(gate, password, destination).await {
             Turn::Go(permit) => permit,
             Turn::Not(withheld) => panic!("{destination}: {withheld:?}"),
+            Turn::Busy => panic!("{destination}: busy"),
         }
     }
 
@@ -363,14 +410,15 @@ mod tests {
     async fn while_nothing_is_known_one_follows_another() {
         let gate = Gate::default();
         let _first = go(&gate, "slow", "a").await;
-        // What takes longer than a rejection is the way behind the proxy: the next one finds that out.
+        // What takes longer than a rejection is the way behind the proxy: the next one finds that out, and
+        // no third one before either is answered.
         let (second, third) = tokio::join!(
             biased;
             tenths(turn(&gate, "slow", "b")),
             tenths(turn(&gate, "slow", "c")),
         );
-        assert_eq!((second.0, third.0), (20, 40));
-        assert!(matches!((&second.1, &third.1), (Turn::Go(_), Turn::Go(_))));
+        assert_eq!((second.0, third.0), (40, 100));
+        assert!(matches!((&second.1, &third.1), (Turn::Go(_), Turn::Busy)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -380,17 +428,19 @@ mod tests {
         let login = login(Scheme::Basic, "svc", "slow");
         let (proxy, deadline) = (proxy(3128), Instant::now() + Duration::from_secs(1));
         let waited = tenths(gate.turn(&proxy, &login, "b", deadline)).await;
-        assert!(matches!(waited, (5, Turn::Go(_))), "{}", waited.0);
+        assert!(matches!(waited, (5, Turn::Busy)), "{}", waited.0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_an_acceptance_nobody_waits_for_a_while() {
+    async fn after_an_acceptance_two_go_at_once_for_a_while() {
         let gate = Gate::default();
         go(&gate, "right", "a").await.accepted();
         let mut held = Vec::new();
-        for destination in ["a", "b", "c"] {
+        for destination in ["a", "b"] {
             held.push(go(&gate, "right", destination).await);
         }
+        let third = tenths(turn(&gate, "right", "c")).await;
+        assert!(matches!(third, (10, Turn::Go(_))), "{}", third.0);
         // Later they do, one after the other, but not for long.
         advance(FRESH).await;
         held.push(go(&gate, "right", "d").await);
@@ -444,7 +494,7 @@ mod tests {
             go(&gate, "right", "a").await.accepted();
             match now(&gate, "wrong", "a").await {
                 Turn::Go(permit) => drop(permit.rejected(None)),
-                Turn::Not(_) => {}
+                Turn::Not(_) | Turn::Busy => {}
             }
             assert!(is_withheld(&gate, "wrong", "a").await);
         }
@@ -463,7 +513,33 @@ mod tests {
         let _first = go(&gate, "right", "c").await;
         // That it was good once is no reason to hurry.
         let waited = tenths(turn(&gate, "right", "c")).await;
-        assert!(matches!(waited, (20, Turn::Go(_))), "{}", waited.0);
+        assert!(matches!(waited, (40, Turn::Go(_))), "{}", waited.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_is_shown_in_vain_is_held_back_after_the_third() {
+        let gate = Gate::default();
+        let vain = async |password: &str| {
+            let mut permit = go(&gate, password, "a").await;
+            permit.shown();
+        };
+        vain("unknown").await;
+        vain("unknown").await;
+        // Who was let go without having shown it, or got an error instead of a verdict, does not count.
+        drop(go(&gate, "unknown", "a").await);
+        let mut unjudged = go(&gate, "unknown", "a").await;
+        unjudged.shown();
+        unjudged.unjudged();
+        // Another account does not make it forgotten.
+        drop(go(&gate, "other", "a").await);
+        vain("unknown").await;
+        assert!(is_withheld(&gate, "unknown", "b").await);
+        // What was accepted before is not to blame.
+        go(&gate, "known", "a").await.accepted();
+        for _ in 0..5 {
+            vain("known").await;
+        }
+        drop(go(&gate, "known", "a").await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,6 +34,17 @@ pub(super) enum Step {
 }
 
 impl Step {
+    /// Whether what is shown now only begins.
+    pub(super) fn is_opening(&self) -> bool {
+        match self {
+            Self::Unasked | Self::Shown | Self::Digest => false,
+            #[cfg(feature = "ntlm")]
+            Self::Ntlm => true,
+            #[cfg(feature = "kerberos")]
+            Self::Ticket(_) => false,
+        }
+    }
+
     /// Whether it is half-way, in a way that is bound to its connection.
     pub(super) fn is_bound(&self) -> bool {
         match self {
@@ -171,7 +182,8 @@ fn ntlm(
         return Next::Unusable;
     };
     let challenge = match token {
-        None => return Next::Rejected,
+        // Of the login nothing was shown yet.
+        None => return Next::Flawed("it does not go on with NTLM".to_owned()),
         Some(Err(why)) => return Next::Flawed(why),
         Some(Ok(bytes)) => match ntlm_challenge(&bytes) {
             Ok(challenge) => challenge,

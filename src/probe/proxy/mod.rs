@@ -81,9 +81,7 @@ where
             ..tunnelled
         })),
         Opened::Not(failure) => {
-            if matches!(failure.kind, ProxyKind::Closed | ProxyKind::Reset) {
-                session.cut_off();
-            }
+            session.in_vain();
             let failure = of_tls(failure, session, around);
             let socket = gauge.counters();
             Err(Failure::Proxy(ProxyFailure { socket, ..session.told(failure) }))

@@ -41,8 +41,17 @@ pub(super) enum Answer {
     Again,
     /// Nothing (any more).
     Nothing,
+    /// Nothing in time: the login of other trips is not answered.
+    Busy,
     /// It is no sound challenge: what is wrong with it.
     Flawed(String),
+}
+
+/// What waiting for a turn came to.
+enum Waited {
+    Go,
+    Not,
+    Busy,
 }
 
 impl<'a> Session<'a> {
@@ -111,7 +120,12 @@ impl<'a> Session<'a> {
     }
 
     /// The request as it is to be sent now.
-    pub(super) fn request(&self) -> Zeroizing<String> {
+    pub(super) fn request(&mut self) -> Zeroizing<String> {
+        // NTLM's first message proves nothing yet, and nothing of it can be wrong.
+        let proves = self.header.is_some() && !self.step.is_opening();
+        if let Some(permit) = self.permit.as_mut().filter(|_| proves) {
+            permit.shown();
+        }
         let authority = self.tunnel.authority();
         let agent = concat!("egressd/", env!("CARGO_PKG_VERSION"));
         let mut request = Zeroizing::new(format!(
@@ -147,6 +161,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The same of a text.
+    pub(super) fn text_before_login(&self, text: &str) -> String {
+        String::from_utf8_lossy(self.before_login(text.as_bytes())).into_owned()
+    }
+
     /// Whether the login is half-way, in a way that is bound to its connection.
     pub(super) fn is_bound(&self) -> bool {
         self.step.is_bound()
@@ -172,18 +191,31 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The proxy ended the connection, after this login or before.
-    pub(super) fn cut_off(&mut self) {
-        if let (Some(permit), Login::Sent(scheme)) = (self.permit.take(), &self.login)
-            && let Some(until) = permit.cut_off()
-        {
+    /// The proxy answered something else than that it wants a login. Who fails may not have looked at it.
+    pub(super) fn answered(&mut self, status: u16) {
+        if (500..=599).contains(&status) {
+            if let Some(permit) = self.permit.take() {
+                permit.unjudged();
+            }
+        } else {
+            self.let_through();
+        }
+    }
+
+    /// The login was shown, if it was, and nobody says what became of that.
+    pub(super) fn in_vain(&mut self) {
+        let until = self.permit.as_mut().and_then(Permit::in_vain);
+        if let (Some(until), Login::Sent(scheme)) = (until, &self.login) {
             self.login = Login::Rejected(Rejected { scheme: *scheme, until });
         }
     }
 
     /// What a 407 is answered with.
     pub(super) async fn answer(&mut self, challenges: &[Challenge], deadline: Instant) -> Answer {
-        self.offers = offered(challenges);
+        // A second answer may ask for nothing any more: what was asked for stays.
+        if !challenges.is_empty() {
+            self.offers = offered(challenges);
+        }
         let Some(Ok(credential)) = &self.tunnel.credential else { return Answer::Nothing };
         let scheme = credential.scheme();
         let unasked = matches!(self.step, Step::Unasked);
@@ -195,8 +227,12 @@ impl<'a> Session<'a> {
             self.turned_away();
             return Answer::Nothing;
         }
-        if unasked && !self.wait_for_turn(credential, deadline).await {
-            return Answer::Nothing;
+        if unasked {
+            match self.wait_for_turn(credential, deadline).await {
+                Waited::Go => {}
+                Waited::Not => return Answer::Nothing,
+                Waited::Busy => return Answer::Busy,
+            }
         }
         let authority = self.tunnel.authority();
         // Tickets are for names; an address is written as one.
@@ -232,7 +268,7 @@ impl<'a> Session<'a> {
     }
 
     /// Whether the login may be sent now.
-    async fn wait_for_turn(&mut self, credential: &Credential, deadline: Instant) -> bool {
+    async fn wait_for_turn(&mut self, credential: &Credential, deadline: Instant) -> Waited {
         let asked = Instant::now();
         let destination = self.tunnel.authority();
         let turn = self.gate.turn(self.proxy(), credential, &destination, deadline).await;
@@ -240,18 +276,34 @@ impl<'a> Session<'a> {
         match turn {
             Turn::Go(permit) => {
                 self.permit = Some(permit);
-                true
+                Waited::Go
             }
             Turn::Not(withheld) => {
                 self.login = Login::Withheld(withheld);
-                false
+                Waited::Not
             }
+            Turn::Busy => Waited::Busy,
         }
     }
 
-    /// Whether there is a password for SOCKS.
+    /// The name and the password for SOCKS: of a login by Basic alone, since both travel as they are, and of
+    /// a length that its messages can hold (RFC 1929 2).
+    fn for_socks(&self) -> Option<(&'a Credential, &'a str, &'a str)> {
+        match &self.tunnel.credential {
+            Some(Ok(
+                credential @ Credential::Password { scheme: Scheme::Basic, name, password, .. },
+            )) => {
+                let fits = |text: &str| (1..=usize::from(u8::MAX)).contains(&text.len());
+                let password = password.expose();
+                (fits(name) && fits(password)).then_some((credential, name.as_str(), password))
+            }
+            Some(Ok(_) | Err(_)) | None => None,
+        }
+    }
+
+    /// Whether there is a login for SOCKS.
     pub(super) fn has_password(&self) -> bool {
-        matches!(&self.tunnel.credential, Some(Ok(Credential::Password { .. })))
+        self.for_socks().is_some()
     }
 
     /// The proxy takes none of the ways that were offered to it.
@@ -264,24 +316,29 @@ impl<'a> Session<'a> {
         self.offers = vec![Scheme::Basic.label().to_owned()];
     }
 
-    /// The message with name and password (RFC 1929 2); none where it may not be sent now.
-    pub(super) async fn password(&mut self, deadline: Instant) -> Option<Zeroizing<Vec<u8>>> {
-        let Some(Ok(credential @ Credential::Password { name, password, .. })) =
-            &self.tunnel.credential
-        else {
-            return None;
+    /// The message with name and password (RFC 1929 2); none where it may not be sent now, and why.
+    pub(super) async fn password(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Zeroizing<Vec<u8>>, Answer> {
+        let Some((credential, name, password)) = self.for_socks() else {
+            return Err(Answer::Nothing);
         };
-        if !self.wait_for_turn(credential, deadline).await {
-            return None;
+        match self.wait_for_turn(credential, deadline).await {
+            Waited::Go => {}
+            Waited::Not => return Err(Answer::Nothing),
+            Waited::Busy => return Err(Answer::Busy),
         }
         self.login = Login::Sent(Scheme::Basic);
-        let mut message = Zeroizing::new(vec![1]);
-        for text in [name.as_str(), password.expose()] {
-            // Longer ones were refused with the configuration, or cannot be right.
-            message.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
-            message.extend(text.bytes().take(usize::from(u8::MAX)));
+        if let Some(permit) = &mut self.permit {
+            permit.shown();
         }
-        Some(message)
+        let mut message = Zeroizing::new(vec![1]);
+        for text in [name, password] {
+            message.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+            message.extend(text.bytes());
+        }
+        Ok(message)
     }
 }
 

@@ -8,7 +8,7 @@ use url::Host;
 
 use super::super::stream::{Counted, Counts};
 use super::reply::{escaped, of_io};
-use super::session::Session;
+use super::session::{Answer, Session};
 use super::{Opened, PATIENCE};
 use crate::observation::{Login, ProxyFailure, ProxyKind, Tunnelled};
 
@@ -131,7 +131,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     session.asked_for_password();
-    let Some(message) = session.password(deadline).await else { return Err(End::Login) };
+    let message = match session.password(deadline).await {
+        Ok(message) => message,
+        Err(Answer::Busy) => return Err(End::Kind(ProxyKind::Timeout)),
+        Err(_) => return Err(End::Login),
+    };
     send(stream, &message).await?;
     drop(message);
     match read(stream).await? {

@@ -45,7 +45,7 @@ fn its_second_half_goes_over_the_connection_of_the_first() {
         story(
             "closed with the challenge",
             vec![[ask("NTLM"), ask_and_close(&type2)].concat(), open(&api)],
-            "proxy auth",
+            "proxy other",
             (1, 1),
         ),
         story(
