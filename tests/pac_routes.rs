@@ -179,9 +179,26 @@ fn the_next_entry_is_tried_where_a_proxy_is_not_reached() {
     assert_eq!(said.pac()["chosen"], alive.to_string());
     let summary = said.check["summary"].as_str().unwrap_or_default();
     assert!(summary.contains(&format!("the proxy {dead} refuses connections")), "{summary}");
-    // The last one is the verdict's, whatever became of it.
-    let said = world.body(&format!("return 'PROXY {dead}'"));
-    assert_eq!(said.verdict(), ["broken", "proxy_down", "proxy", "high"]);
+    // The last one that is spoken is the verdict's, whatever became of it.
+    for answer in [format!("PROXY {dead}"), format!("PROXY {dead}; SOCKS old:1080")] {
+        let said = world.body(&format!("return '{answer}'"));
+        assert_eq!(said.verdict(), ["broken", "proxy_down", "proxy", "high"], "{answer}");
+    }
+}
+
+/// The file sends the control host directly, which proves nothing of the proxy that the target is sent to.
+#[test]
+fn a_control_goes_the_way_of_the_target() {
+    let world =
+        World::new(Behaviour::Status { code: 403, headers: Vec::new(), body: String::new() });
+    let said = world.body(&format!(
+        "return host == 'localhost' ? 'DIRECT' : 'PROXY {}'",
+        world.proxy.address()
+    ));
+    assert_eq!(said.verdict(), ["broken", "proxy_denies_all", "proxy", "medium"]);
+    let asked: Vec<String> =
+        world.proxy.connects().into_iter().map(|connect| connect.target).collect();
+    assert!(asked.iter().any(|target| target.starts_with("localhost:")), "{asked:?}");
 }
 
 #[test]

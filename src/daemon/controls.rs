@@ -7,17 +7,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{keys, way};
+use super::keys;
+use super::way::{self, Along};
 use crate::diagnosis::{Baseline, control_passed};
 use crate::observation::{Control, NotRun, Trip};
-use crate::plan::{Plan, Route};
+use crate::plan::{Plan, Route, Way};
 use crate::probe::Network;
 
 /// How long a result is fresh.
 const FRESH: Duration = Duration::from_secs(2);
 
-type Key = (String, usize);
-type Cell = Arc<tokio::sync::Mutex<Option<(Instant, Trip)>>>;
+/// A route, the way that it takes, and a control's place: on a route of a PAC file a control that went another
+/// way proves nothing of this one.
+type Key = (String, String, usize);
+type Cell = Arc<tokio::sync::Mutex<Option<(Instant, Walked)>>>;
+/// The key of a control as it was walked, and its trip.
+type Walked = (Key, Trip);
 
 /// The control hosts of a plan.
 #[derive(Debug)]
@@ -37,47 +42,55 @@ impl Controls {
 
     /// A fresh trip to a control host: somebody else's of the last two seconds, or a new one.
     pub async fn trip(&self, route: &Route, index: usize) -> Result<Trip, NotRun> {
+        self.walked(route, index).await.map(|(_, trip)| trip)
+    }
+
+    async fn walked(&self, route: &Route, index: usize) -> Result<Walked, NotRun> {
         let control = self.plan.controls.get(index).ok_or(NotRun::NotConfigured)?;
-        let key = (route.name.clone(), index);
         let cell = {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(cells.entry(key).or_default())
+            Arc::clone(cells.entry(key(route, index)).or_default())
         };
         let mut kept = cell.lock().await;
-        if let Some((at, trip)) = &*kept
+        if let Some((at, walked)) = &*kept
             && at.elapsed() < FRESH
         {
-            return Ok(trip.clone());
+            return Ok(walked.clone());
         }
         let planned = |route: &Route| {
             let mut planned = self.plan.control_trip(control, route);
             keys::equip(&mut planned);
             planned
         };
-        let trip = way::walk(&self.network, route, &control.url, planned).await.trip;
-        *kept = Some((Instant::now(), trip.clone()));
-        Ok(trip)
+        let Along { route: taken, trip } =
+            way::walk(&self.network, route, &control.url, planned).await;
+        let walked = (key(taken.as_ref().unwrap_or(route), index), trip);
+        *kept = Some((Instant::now(), walked.clone()));
+        Ok(walked)
     }
 
     /// Measures a control host for the baseline, and says whether it works.
     pub async fn measure(&self, route: &Route, index: usize) -> Option<bool> {
-        let trip = self.trip(route, index).await.ok()?;
+        let (key, trip) = self.walked(route, index).await.ok()?;
         let works = control_passed(Control::ControlHost, &trip);
         let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        *worked.entry((route.name.clone(), index)).or_default() |= works;
+        *worked.entry(key).or_default() |= works;
         Some(works)
     }
 
     /// A control host that is dead itself: what it did before says nothing any more.
     pub fn forget(&self, route: &str, index: usize) {
         let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        worked.insert((route.to_owned(), index), false);
+        let of_it = worked.iter_mut().filter(|((of, _, place), _)| of == route && *place == index);
+        of_it.for_each(|(_, works)| *works = false);
     }
 
-    /// What is known of a route's control hosts from before.
-    pub fn baseline(&self, route: &str) -> Baseline {
+    /// What is known from before of the control hosts that took the same way.
+    pub fn baseline(&self, route: &Route) -> Baseline {
         let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_route = || worked.iter().filter(|((of, _), _)| of == route).map(|(_, works)| *works);
+        let (name, way, _) = key(route, 0);
+        let same = |(of, by, _): &Key| *of == name && *by == way;
+        let of_route = || worked.iter().filter(|(key, _)| same(key)).map(|(_, works)| *works);
         if of_route().any(|works| works) {
             Baseline::Good
         } else if of_route().next().is_some() {
@@ -93,11 +106,20 @@ impl Controls {
         let same = |index: usize| self.plan.controls.get(index) == old.plan.controls.get(index);
         let theirs = old.worked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ours = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((route, index), works) in theirs.iter() {
+        for ((route, way, index), works) in theirs.iter() {
             let route_of = |plan: &Plan| plan.routes.iter().find(|r| r.name == *route).cloned();
             if same(*index) && route_of(&self.plan) == route_of(&old.plan) {
-                ours.insert((route.clone(), *index), *works);
+                ours.insert((route.clone(), way.clone(), *index), *works);
             }
         }
     }
+}
+
+fn key(route: &Route, index: usize) -> Key {
+    let way = match &route.way {
+        Way::Direct => String::new(),
+        Way::Proxy(proxy) => format!("{}://{proxy}", proxy.spoken.label()),
+        Way::Pac(pac) => format!("pac+{}", pac.url),
+    };
+    (route.name.clone(), way, index)
 }

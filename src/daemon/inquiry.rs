@@ -15,7 +15,8 @@ use super::way::{self, Along};
 use crate::cause::Status;
 use crate::config::Secret;
 use crate::diagnosis::{
-    Decision, Evidence, Experiment, Findings, Outcome, TargetFacts, Walk, diagnose, read_answer,
+    Baseline, Decision, Evidence, Experiment, Findings, Outcome, TargetFacts, Walk, diagnose,
+    read_answer,
 };
 use crate::observation::{Change, Control, NotRun, Trip};
 use crate::plan::{Identity, Plan, Route, Target, TripPlan};
@@ -156,7 +157,10 @@ impl Inquiry {
                     .and_then(|route| route.proxy().map(ToString::to_string)),
                 expect: used.expect,
                 trip,
-                baseline: self.context.controls.baseline(&used.route.name),
+                baseline: match self.taken(&used.route.name) {
+                    Some(taken) => self.context.controls.baseline(&taken),
+                    None => Baseline::Unknown,
+                },
                 before: memory.before.get(&used.route.name).copied(),
             })
             .collect()
@@ -217,7 +221,7 @@ impl Inquiry {
         let base = self.trip(&taken);
         let planned = plan.vary((&self.target, &taken), &base, experiment.change)?;
         match experiment.change {
-            Change::ControlHost(index) => controls.trip(route, index).await,
+            Change::ControlHost(index) => controls.trip(&taken, index).await,
             _ => Ok(network.walk(&Arc::new(planned)).await),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::observation::{Failure, Pac, PacFailure, ProxyKind, Skipped, Trip};
+use crate::observation::{Failure, LocalKind, Pac, PacFailure, ProxyKind, Skipped, Trip};
 use crate::plan::{Route, TripPlan, Way};
 use crate::probe::{Choice, Network};
 
@@ -40,21 +40,19 @@ pub async fn walk(
     let deadline = begun + whole.timeout;
     let Choice { mut seen, ways } =
         network.choose((pac, route), to, begun + whole.timeout / 2).await;
-    let mut left = ways.len().min(ENTRIES);
-    for (entry, way) in ways.into_iter().take(ENTRIES) {
-        left -= 1;
+    let mut left = ways.iter().filter(|(_, way)| way.is_some()).count().min(ENTRIES);
+    for (entry, way) in ways {
         let Some(way) = way else {
             seen.skipped.push(Skipped { entry, failure: None });
             continue;
         };
+        left = left.saturating_sub(1);
         let taken = route.by(way);
         let time = deadline.saturating_duration_since(Instant::now());
         let trip = network.walk(&Arc::new(within(plan(&taken), time, left))).await;
-        match trip.failure() {
-            Some(failure) if left > 0 && is_unreached(&failure) => {
-                seen.skipped.push(Skipped { entry, failure: Some(failure) });
-            }
-            _ => {
+        match unreached(&trip).filter(|_| left > 0) {
+            Some(failure) => seen.skipped.push(Skipped { entry, failure: Some(failure) }),
+            None => {
                 seen.chosen = entry;
                 let seconds = begun.elapsed().as_secs_f64();
                 return Along {
@@ -77,10 +75,16 @@ fn within(plan: TripPlan, time: Duration, left: usize) -> TripPlan {
     TripPlan { timeout, ..plan }
 }
 
-/// Whether the proxy itself was not reached: then clients try the next entry.
-fn is_unreached(failure: &Failure) -> bool {
-    let connect = |kind| matches!(kind, ProxyKind::Resolve | ProxyKind::Connect);
-    matches!(failure, Failure::Proxy(proxy) if connect(proxy.kind))
+/// How the proxy itself was not reached: then clients try the next entry. A host that is off on a link of
+/// ours is silent to this host's own kernel.
+fn unreached(trip: &Trip) -> Option<Failure> {
+    let failure = trip.failure().filter(|_| trip.proxied)?;
+    let is_unreached = match &failure {
+        Failure::Proxy(proxy) => matches!(proxy.kind, ProxyKind::Resolve | ProxyKind::Connect),
+        Failure::Local(local) => local.kind == LocalKind::NoRoute,
+        Failure::Dns(_) | Failure::Tcp(_) | Failure::Tls(_) | Failure::Http(_) => false,
+    };
+    is_unreached.then_some(failure)
 }
 
 /// A trip that had no way to go.

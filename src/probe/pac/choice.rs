@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -23,6 +25,8 @@ const KEPT_AT_LEAST: Duration = Duration::from_secs(10);
 const FAILED: Duration = Duration::from_secs(2);
 /// How long a decision is kept: a script may look at names, and at the clock.
 const DECIDED: Duration = Duration::from_secs(60);
+/// Bytes of a file at most.
+const LARGEST: u64 = 1024 * 1024;
 /// Decisions that are kept of one script.
 const DECISIONS: usize = 256;
 /// How long a look-up of the script's may wait for the second family.
@@ -50,8 +54,24 @@ type Whose = (String, Option<IpAddr>, Option<String>);
 #[derive(Debug)]
 struct Held {
     until: Instant,
-    script: Result<Script, PacFailure>,
+    script: Result<Arc<Script>, PacFailure>,
     decisions: BTreeMap<String, (Instant, Decision)>,
+}
+
+impl Held {
+    /// A decision that was made before, and counts yet.
+    fn decision(&mut self, question: &Question) -> Option<Decision> {
+        let now = Instant::now();
+        self.decisions.retain(|_, (until, _)| *until > now);
+        self.decisions.get(question.url()).map(|(_, decision)| decision.clone())
+    }
+
+    fn remember(&mut self, question: &Question, decision: &Decision) {
+        if self.decisions.len() < DECISIONS {
+            let until = Instant::now() + DECIDED;
+            self.decisions.insert(question.url().to_owned(), (until, decision.clone()));
+        }
+    }
 }
 
 impl Files {
@@ -110,26 +130,27 @@ impl Network {
         let mine = route.source.map_or_else(own_addresses, |source| vec![source]);
         let question = Question::new(to, mine).ok_or_else(|| nonsense("a URL without a host"))?;
         let cell = self.files.of(pac, route);
-        let mut place = cell.lock().await;
-        let fresh = place.take().filter(|held| held.until > Instant::now());
-        let held = match fresh {
-            Some(held) => place.insert(held),
-            None => place.insert(self.fetched(pac, route, deadline).await),
+        let script = {
+            // Who asks at the same time waits for the same fetch, and not for anybody's decision.
+            let mut place = cell.lock().await;
+            let fresh = place.take().filter(|held| held.until > Instant::now());
+            let held = match fresh {
+                Some(held) => place.insert(held),
+                None => place.insert(self.fetched(pac, route, deadline).await),
+            };
+            if let Some(decision) = held.decision(&question) {
+                return Ok(decision);
+            }
+            Arc::clone(held.script.as_ref().map_err(Clone::clone)?)
         };
-        let script = held.script.as_ref().map_err(Clone::clone)?;
-        let now = Instant::now();
-        held.decisions.retain(|_, (until, _)| *until > now);
-        if let Some((_, decision)) = held.decisions.get(question.url()) {
-            return Ok(decision.clone());
-        }
         let look_up = |name| dns::addresses(self, name, (deadline, PATIENCE));
-        let decision = self.files.engine.decide(script, &question, look_up).await;
+        let decision = self.files.engine.decide(&script, &question, look_up).await;
         let decision = decision.map_err(|failure| match failure {
             Failure::Script(fault) => PacFailure::Invalid(place_of(&fault)),
             Failure::Child(error) => PacFailure::Invalid(format!("its engine failed: {error}")),
         })?;
-        if held.decisions.len() < DECISIONS {
-            held.decisions.insert(question.url().to_owned(), (now + DECIDED, decision.clone()));
+        if let Some(held) = cell.lock().await.as_mut() {
+            held.remember(&question, &decision);
         }
         Ok(decision)
     }
@@ -137,21 +158,24 @@ impl Network {
     async fn fetched(self: &Arc<Self>, pac: &Pac, route: &Route, deadline: Instant) -> Held {
         let (bytes, kept) = match pac.url.to_file_path() {
             Ok(path) if pac.url.scheme() == "file" => {
-                let read = std::fs::read(&path).map_err(|error| PacFailure::Unavailable {
-                    failure: None,
-                    status: None,
-                    detail: error.to_string(),
-                });
                 // It is at hand: what is kept of it is only for those who ask at the same time.
-                (read, FAILED)
+                (from_file(path).await, FAILED)
             }
             _ => self.downloaded(pac, route, deadline).await,
         };
         let decoded = |bytes: Vec<u8>| {
-            Script::decode(&bytes).map_err(|error| PacFailure::Invalid(error.to_string()))
+            let decoded = Script::decode(&bytes).map(Arc::new);
+            decoded.map_err(|error| PacFailure::Invalid(error.to_string()))
         };
         let script = bytes.and_then(decoded);
-        let kept = if script.is_ok() { kept } else { FAILED };
+        let kept = match &script {
+            Ok(_) => kept,
+            // Cut off by its own trip's end, it says nothing to others.
+            Err(_) if deadline.saturating_duration_since(Instant::now()) < FAILED / 2 => {
+                Duration::ZERO
+            }
+            Err(_) => FAILED,
+        };
         Held { until: Instant::now() + kept, script, decisions: BTreeMap::new() }
     }
 
@@ -185,6 +209,25 @@ impl Network {
             }
             (None, None) => (unavailable(None, None, "no answer"), FAILED),
         }
+    }
+}
+
+/// A file's bytes. A folder of another host may never answer: that holds up a thread, not this one.
+async fn from_file(path: PathBuf) -> Result<Vec<u8>, PacFailure> {
+    let unavailable =
+        |detail: String| PacFailure::Unavailable { failure: None, status: None, detail };
+    let read = move || {
+        let metadata = std::fs::metadata(&path).map_err(|error| error.to_string())?;
+        if !metadata.is_file() || metadata.len() > LARGEST {
+            return Err("it is no regular file of at most 1 MiB".to_owned());
+        }
+        std::fs::read(&path).map_err(|error| error.to_string())
+    };
+    let mut thread = JoinSet::new();
+    thread.spawn_blocking(read);
+    match thread.join_next().await {
+        Some(Ok(read)) => read.map_err(unavailable),
+        Some(Err(_)) | None => Err(unavailable("reading it ended early".to_owned())),
     }
 }
 

@@ -64,28 +64,28 @@ where
         // tinyproxy means 407 by the status of an origin, once a login was sent that it does not take.
         if head.status == 401 && session.has_shown() {
             session.turned_away();
-            let refusal = refusal(head, &reader, session);
+            let refusal = refusal(&head, &reader, session);
             return Opened::Not(ProxyFailure { kind: ProxyKind::Auth, ..refusal });
         }
         if head.status != 407 {
             session.answered(head.status);
-            return Opened::Not(refusal(head, &reader, session));
+            return Opened::Not(refusal(&head, &reader, session));
         }
         bound = session.is_bound();
         let challenges = challenge::challenges(head.all("proxy-authenticate"));
         match session.answer(&challenges, deadline).await {
             Answer::Again => {}
-            Answer::Nothing => return Opened::Not(refusal(head, &reader, session)),
+            Answer::Nothing => return Opened::Not(refusal(&head, &reader, session)),
             Answer::Busy => {
                 let body = "the login of other trips is not answered yet".to_owned();
                 return Opened::Not(ProxyFailure { body, ..ProxyFailure::new(ProxyKind::Timeout) });
             }
-            Answer::Flawed(why) => return Opened::Not(flawed(head, &reader, session, &why)),
+            Answer::Flawed(why) => return Opened::Not(flawed(&head, &reader, session, &why)),
         }
         if !whole || !head.persists() {
             // What began on this connection cannot go on over another; what begins now can.
             return if bound {
-                Opened::Not(flawed(head, &reader, session, "it closes between two messages of it"))
+                Opened::Not(flawed(&head, &reader, session, "it closes between two messages of it"))
             } else {
                 Opened::Again
             };
@@ -118,13 +118,13 @@ where
 }
 
 /// A login that the proxy cannot be finished with: what is wrong with its part.
-fn flawed(head: Head, reader: &Reader, session: &Session<'_>, why: &str) -> ProxyFailure {
+fn flawed(head: &Head, reader: &Reader, session: &Session<'_>, why: &str) -> ProxyFailure {
     let refusal = refusal(head, reader, session);
     ProxyFailure { kind: ProxyKind::Other, body: why.to_owned(), ..refusal }
 }
 
 /// An answer that opens nothing.
-fn refusal(head: Head, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
+fn refusal(head: &Head, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
     let kind = match head.status {
         407 => ProxyKind::Auth,
         300..=399 => ProxyKind::Redirect,
@@ -134,7 +134,7 @@ fn refusal(head: Head, reader: &Reader, session: &Session<'_>) -> ProxyFailure {
     let body = body.get(..BODY_KEPT).unwrap_or(body);
     ProxyFailure {
         status: Some(head.status),
-        headers: kept(&head, session),
+        headers: kept(head, session),
         reason: session.text_before_login(&head.reason),
         body: String::from_utf8_lossy(body).into_owned(),
         ..ProxyFailure::new(kind)

@@ -194,10 +194,12 @@ impl State {
             (false, _) => (NEXT, 1),
         };
         // Who waits longer than a rejection takes is waiting for something else.
-        let young: Vec<Instant> = self.in_flight.iter().map(|begun| *begun + pause).collect();
-        let young: Vec<Instant> = young.into_iter().filter(|until| *until > now).collect();
-        match young.iter().min() {
-            Some(until) if young.len() >= tries => Look::Wait(*until),
+        let young = || {
+            let ends = self.in_flight.iter().map(|begun| *begun + pause);
+            ends.filter(|until| *until > now)
+        };
+        match young().min() {
+            Some(until) if young().count() >= tries => Look::Wait(until),
             // Of an unknown login no third one is shown before one of two is answered.
             None if !self.known && self.in_flight.len() >= TRIES => Look::Wait(now + NEXT),
             Some(_) | None => Look::Go,
