@@ -40,7 +40,8 @@ fn written(challenge: &Challenge) -> String {
     let pairs = challenge.parameters.iter();
     let pairs = pairs.map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
     let words = challenge.token.clone().into_iter().chain(pairs).collect::<Vec<_>>().join(", ");
-    format!("{:?} {words}", challenge.scheme)
+    let scheme = challenge.scheme.map_or("newauth", Scheme::label);
+    format!("{scheme} {words}")
 }
 
 /// A challenge that is taken is answered by a sound message, whose fields are inside of it and after its head.

@@ -12,7 +12,7 @@ pub use self::queue::{QueuedError, queued_error};
 pub use super::dns::{Asked, Hosts, Listed, ResolvConf, read_resolv_conf};
 #[cfg(feature = "pac")]
 pub use super::pac::answer as pac_answer;
-pub use super::proxy::challenge::{Challenge, Scheme, challenges};
+pub use super::proxy::challenge::{Challenge, challenges};
 pub use super::proxy::heard::{ProxyReply, SocksReply, proxy_reply, socks_reply};
 #[cfg(feature = "ntlm")]
 pub use super::proxy::ntlm::{

@@ -6,31 +6,18 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::observation::Scheme;
+
 /// Challenges that are read of one answer.
 const CHALLENGES: usize = 16;
 /// Parameters that are read of one challenge.
 const PARAMETERS: usize = 32;
 
-/// How a client may prove who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// RFC 7617.
-    Basic,
-    /// RFC 7616.
-    Digest,
-    /// MS-NLMP in HTTP, as MS-NTHT has it.
-    Ntlm,
-    /// SPNEGO in HTTP (RFC 4559).
-    Negotiate,
-    /// Any other.
-    Other,
-}
-
 /// One way in, as offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
-    /// How.
-    pub scheme: Scheme,
+    /// How; none for a scheme that nobody here knows.
+    pub scheme: Option<Scheme>,
     /// The token68 behind the scheme. The standard has this or parameters; whoever sends both is read.
     pub token: Option<String>,
     /// Names in lower case, values without their quotes and escapes, in the order that they came in.
@@ -62,14 +49,9 @@ pub fn challenges<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<Challeng
     found
 }
 
-fn scheme(word: &str) -> Scheme {
-    match word.to_ascii_lowercase().as_str() {
-        "basic" => Scheme::Basic,
-        "digest" => Scheme::Digest,
-        "ntlm" => Scheme::Ntlm,
-        "negotiate" => Scheme::Negotiate,
-        _ => Scheme::Other,
-    }
+/// The names of schemes are of any case (RFC 9110 11.1), and ours are the same.
+fn scheme(word: &str) -> Option<Scheme> {
+    Scheme::ALL.iter().find(|scheme| scheme.label().eq_ignore_ascii_case(word)).copied()
 }
 
 struct Reader<'a> {
@@ -179,7 +161,8 @@ mod tests {
             let token = challenge.token.map(|token| format!(" {token}")).unwrap_or_default();
             let pairs =
                 challenge.parameters.iter().map(|(name, value)| format!(" {name}<{value}>"));
-            format!("{:?}{token}{}", challenge.scheme, pairs.collect::<String>())
+            let scheme = challenge.scheme.map_or("Other".to_owned(), |s| format!("{s:?}"));
+            format!("{scheme}{token}{}", pairs.collect::<String>())
         };
         challenges(values.iter().copied()).into_iter().map(show).collect()
     }

@@ -3,6 +3,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use super::super::stream::{Counted, Counts};
 use super::reply::{BODY_KEPT, BODY_READ, HEAD_LIMIT, Head, Reader, escaped, of_io};
@@ -35,7 +36,7 @@ where
     let (mut used, mut bound) = (false, false);
     loop {
         counts.begin_stage((HEAD_LIMIT + BODY_READ) as u64);
-        let request = session.request();
+        let request = request(session);
         let head = match timeout_at(deadline, ask(stream, &request, &mut reader)).await {
             Ok(Ok(head)) => head,
             // A connection that was kept may be closed by the time it is used (RFC 9112 9.5).
@@ -93,6 +94,25 @@ where
         reader.clear();
         used = true;
     }
+}
+
+/// The request as it is to be sent now.
+fn request(session: &mut Session<'_>) -> Zeroizing<String> {
+    let authority = session.authority();
+    let agent = concat!("egressd/", env!("CARGO_PKG_VERSION"));
+    let mut request = Zeroizing::new(format!(
+        "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {agent}\r\n"
+    ));
+    for (name, value) in &session.proxy().headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if let Some(header) = session.show() {
+        request.push_str("Proxy-Authorization: ");
+        request.push_str(header);
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    request
 }
 
 /// Whoever refuses all clients may say so and close before it has read: then the request cannot be

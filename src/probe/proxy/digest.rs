@@ -11,7 +11,8 @@ use data_encoding::HEXLOWER;
 use md5::{Digest as _, Md5};
 use zeroize::Zeroizing;
 
-use super::challenge::{Challenge, Scheme};
+use super::challenge::Challenge;
+use crate::observation::Scheme;
 
 /// Why an offer cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +107,7 @@ impl Offer {
     /// Of the offers that can be answered the one with the strongest hash; of equals the first, for
     /// a server lists them in its order of preference (RFC 7616 3.7).
     pub(super) fn strongest(challenges: &[Challenge]) -> Result<Self, Unusable> {
-        let offers = challenges.iter().filter(|challenge| challenge.scheme == Scheme::Digest);
+        let offers = challenges.iter().filter(|challenge| challenge.scheme == Some(Scheme::Digest));
         let mut best: Result<Self, _> = Err(Unusable::NotOffered);
         for offer in offers.map(Self::of) {
             let better = match (&best, &offer) {

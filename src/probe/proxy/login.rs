@@ -5,7 +5,7 @@ use data_encoding::BASE64;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::challenge::{Challenge, Scheme as Offered};
+use super::challenge::Challenge;
 use super::digest::{Asked, Fresh, Login as Digest, Offer, new_cnonce};
 #[cfg(feature = "ntlm")]
 use super::ntlm::{NtlmFresh, NtlmLogin, channel_bindings, ntlm_challenge, ntlm_negotiate};
@@ -141,9 +141,9 @@ pub(super) async fn next(
             _ => Next::Rejected,
         },
         #[cfg(feature = "ntlm")]
-        Step::Ntlm => ntlm(credential, token(challenges, Offered::Ntlm), place),
+        Step::Ntlm => ntlm(credential, token(challenges, Scheme::Ntlm), place),
         #[cfg(feature = "kerberos")]
-        Step::Ticket(initiator) => match token(challenges, Offered::Negotiate) {
+        Step::Ticket(initiator) => match token(challenges, Scheme::Negotiate) {
             Some(Ok(token)) => negotiate(ticket::next(initiator, token, place.deadline).await),
             Some(Err(why)) => Next::Flawed(why),
             None => Next::Rejected,
@@ -166,8 +166,8 @@ fn digest(login: Digest<'_>, challenges: &[Challenge], place: &Place<'_>) -> Nex
 }
 
 /// The token of a scheme's challenge; none where there is none, which is how these two say no.
-fn token(challenges: &[Challenge], scheme: Offered) -> Option<Result<Vec<u8>, String>> {
-    let challenge = challenges.iter().find(|challenge| challenge.scheme == scheme)?;
+fn token(challenges: &[Challenge], scheme: Scheme) -> Option<Result<Vec<u8>, String>> {
+    let challenge = challenges.iter().find(|challenge| challenge.scheme == Some(scheme))?;
     let token = challenge.token.as_ref()?;
     Some(BASE64.decode(token.as_bytes()).map_err(|error| format!("its token is none: {error}")))
 }

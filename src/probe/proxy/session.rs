@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use url::Host;
-use zeroize::Zeroizing;
 
-use super::challenge::{Challenge, Scheme as Offered};
+use super::challenge::Challenge;
 use super::gate::{Gate, Permit, Turn};
 use super::login::{self, Header, Next, Place, Step};
 use crate::observation::{Login, ProxyFailure, Rejected, Scheme, Ticket, TicketKind};
@@ -80,6 +79,10 @@ impl<'a> Session<'a> {
         &self.tunnel.proxy
     }
 
+    pub(super) fn authority(&self) -> String {
+        self.tunnel.authority()
+    }
+
     pub(super) fn destination(&self) -> (&'a Host<String>, u16) {
         (&self.tunnel.host, self.tunnel.port)
     }
@@ -119,28 +122,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The request as it is to be sent now.
-    pub(super) fn request(&mut self) -> Zeroizing<String> {
+    /// The value of the `Proxy-Authorization` that is to be sent now, if there is one: it is shown herewith.
+    pub(super) fn show(&mut self) -> Option<&Header> {
         // NTLM's first message proves nothing yet, and nothing of it can be wrong.
         let proves = self.header.is_some() && !self.step.is_opening();
         if let Some(permit) = self.permit.as_mut().filter(|_| proves) {
             permit.shown();
         }
-        let authority = self.tunnel.authority();
-        let agent = concat!("egressd/", env!("CARGO_PKG_VERSION"));
-        let mut request = Zeroizing::new(format!(
-            "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {agent}\r\n"
-        ));
-        for (name, value) in &self.proxy().headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if let Some(header) = &self.header {
-            request.push_str("Proxy-Authorization: ");
-            request.push_str(header);
-            request.push_str("\r\n");
-        }
-        request.push_str("\r\n");
-        request
+        self.header.as_ref()
     }
 
     /// What was read, as far as it does not repeat the login: some pages of proxies show the request.
@@ -219,7 +208,7 @@ impl<'a> Session<'a> {
         let Some(Ok(credential)) = &self.tunnel.credential else { return Answer::Nothing };
         let scheme = credential.scheme();
         let unasked = matches!(self.step, Step::Unasked);
-        if !challenges.iter().any(|challenge| of(challenge.scheme) == Some(scheme)) {
+        if !challenges.iter().any(|challenge| challenge.scheme == Some(scheme)) {
             // A 407 without any challenge is a refusal in other words.
             if unasked && !challenges.is_empty() {
                 self.login = Login::NotOffered(scheme);
@@ -316,11 +305,11 @@ impl<'a> Session<'a> {
         self.offers = vec![Scheme::Basic.label().to_owned()];
     }
 
-    /// The message with name and password (RFC 1929 2); none where it may not be sent now, and why.
+    /// Name and password for SOCKS, which are shown herewith; none where they may not be now, and why.
     pub(super) async fn password(
         &mut self,
         deadline: Instant,
-    ) -> Result<Zeroizing<Vec<u8>>, Answer> {
+    ) -> Result<(&'a str, &'a str), Answer> {
         let Some((credential, name, password)) = self.for_socks() else {
             return Err(Answer::Nothing);
         };
@@ -333,23 +322,7 @@ impl<'a> Session<'a> {
         if let Some(permit) = &mut self.permit {
             permit.shown();
         }
-        let mut message = Zeroizing::new(vec![1]);
-        for text in [name, password] {
-            message.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
-            message.extend(text.bytes());
-        }
-        Ok(message)
-    }
-}
-
-/// The scheme of ours that a challenge is for.
-fn of(offered: Offered) -> Option<Scheme> {
-    match offered {
-        Offered::Basic => Some(Scheme::Basic),
-        Offered::Digest => Some(Scheme::Digest),
-        Offered::Ntlm => Some(Scheme::Ntlm),
-        Offered::Negotiate => Some(Scheme::Negotiate),
-        Offered::Other => None,
+        Ok((name, password))
     }
 }
 
@@ -357,7 +330,7 @@ fn of(offered: Offered) -> Option<Scheme> {
 fn offered(challenges: &[Challenge]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for challenge in challenges {
-        let name = of(challenge.scheme).map_or("other", Scheme::label);
+        let name = challenge.scheme.map_or("other", Scheme::label);
         if names.len() < OFFERS && !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 use url::Host;
+use zeroize::Zeroizing;
 
 use super::super::stream::{Counted, Counts};
 use super::reply::{escaped, of_io};
@@ -132,7 +133,7 @@ where
 {
     session.asked_for_password();
     let message = match session.password(deadline).await {
-        Ok(message) => message,
+        Ok((name, password)) => login(name, password),
         Err(Answer::Busy) => return Err(End::Kind(ProxyKind::Timeout)),
         Err(_) => return Err(End::Login),
     };
@@ -149,6 +150,16 @@ where
         }
         _ => Err(End::Kind(ProxyKind::NotAProxy)),
     }
+}
+
+/// The message of a login (RFC 1929 2); both texts are of 1 to 255 bytes.
+fn login(name: &str, password: &str) -> Zeroizing<Vec<u8>> {
+    let mut message = Zeroizing::new(vec![1]);
+    for text in [name, password] {
+        message.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+        message.extend(text.bytes());
+    }
+    message
 }
 
 /// RFC 1928 4: CONNECT to an address, or to a name that the proxy resolves.

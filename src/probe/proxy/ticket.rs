@@ -43,7 +43,10 @@ async fn on_a_thread(
     work: impl FnOnce() -> Result<(Initiator, Option<Vec<u8>>), Fault> + Send + 'static,
 ) -> Made {
     let waited = timeout_at(deadline, Arc::clone(&FREE).acquire_owned()).await;
-    let Ok(Ok(permit)) = waited else { return Err(too_late("other tickets are waited for")) };
+    // That says nothing of this account's KDC.
+    let Ok(Ok(permit)) = waited else {
+        return Err(of(TicketKind::Other, "the tickets of other trips were waited for"));
+    };
     // Its owner may go: the thread ends when the library lets it, and its result is dropped there.
     let mut thread = JoinSet::new();
     thread.spawn_blocking(move || (held(&permit), work()).1);
@@ -54,16 +57,12 @@ async fn on_a_thread(
         },
         Ok(Some(Ok(Err(fault)))) => Err(of(fault.kind, &fault.text)),
         Ok(Some(Err(_)) | None) => Err(of(TicketKind::Other, "the ticket's thread ended early")),
-        Err(_) => Err(too_late("the KDC did not answer in time")),
+        Err(_) => Err(of(TicketKind::KdcUnreachable, "the KDC did not answer in time")),
     }
 }
 
 /// A permit is held as long as the closure that it moved into.
 fn held(_: &OwnedSemaphorePermit) {}
-
-fn too_late(detail: &str) -> Ticket {
-    of(TicketKind::KdcUnreachable, detail)
-}
 
 fn of(kind: TicketKind, detail: &str) -> Ticket {
     Ticket { kind, detail: detail.to_owned(), until: None }
