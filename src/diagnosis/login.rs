@@ -23,6 +23,8 @@ fn unavailable(case: &Case<'_>) -> Held {
     let Some(failure) = asked(case) else { return Ok(None) };
     match failure.login.no_ticket().map(|ticket| ticket.kind) {
         Some(TicketKind::LibraryMissing) => Found::high().party(Party::Client).yes(),
+        // The library's word is of no kind that is known here.
+        Some(TicketKind::Other) => Found::medium().yes(),
         Some(_) => Found::high().yes(),
         None => Ok(None),
     }

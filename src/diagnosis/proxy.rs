@@ -136,9 +136,10 @@ fn is(case: &Case<'_>, holds: impl Fn(&ProxyFailure) -> bool) -> Held {
 }
 
 /// A refusal: 403 and kin, 407 without a challenge or to a login that was shown, reply 2 of SOCKS, or what
-/// the proxy calls one itself, for which RFC 9209 recommends 502 (2.3.5, and `http_request_denied`).
+/// the proxy calls one itself, for which RFC 9209 recommends 502 (2.3.5, and `http_request_denied`). A
+/// login that went wrong in another way has a status too, and refuses nothing.
 fn refusal(case: &Case<'_>) -> Option<u16> {
-    let failure = case.proxy()?;
+    let failure = case.proxy().filter(|failure| answers(failure.kind))?;
     let shown = failure.login.rejected_until().is_some();
     match (failure.status, failure.socks) {
         (_, Some(2)) => Some(2),
@@ -148,6 +149,10 @@ fn refusal(case: &Case<'_>) -> Option<u16> {
         (Some(status @ 400..=499), _) => Some(status),
         _ => None,
     }
+}
+
+fn answers(kind: ProxyKind) -> bool {
+    matches!(kind, ProxyKind::Auth | ProxyKind::Status | ProxyKind::Redirect)
 }
 
 fn calls_it_denied(failure: &ProxyFailure) -> bool {

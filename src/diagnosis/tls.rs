@@ -2,7 +2,7 @@
 
 use super::case::{Case, Found, Seen, rule};
 use super::hops::our_firewall;
-use super::{Held, Rule};
+use super::{Confidence, Held, Rule};
 use crate::cause::{Cause, Party, Status};
 use crate::observation::{Change, Control, Failure, Leg, Sent, Socket, TlsFailure, TlsKind, Trip};
 
@@ -137,8 +137,11 @@ fn sni_filtered(case: &Case<'_>) -> Held {
     }
     if case.other_route_arrives() && case.control_host()?.passed() {
         let found = Found::high().by(Control::OtherName);
-        // The proxy itself may end a tunnel by its name, as squid does, or something behind it.
-        return if case.proxied() { found.party(Party::Proxy).yes() } else { found.yes() };
+        if case.proxied() {
+            // The proxy itself may end a tunnel by its name, as squid does, or something behind it.
+            return found.party(Party::Proxy).at_most(Confidence::Medium).yes();
+        }
+        return found.yes();
     }
     match our_firewall(case, leg, Sent::Hello)? {
         Some(found) => found.yes(),
