@@ -259,7 +259,7 @@ DnsNameFailing dns_name_failing dns Resolver Broken {
     do "DNS team: look up {host} at {resolver} and follow its forwarder." not NOTHING_SENT }
 DnsNameMissing dns_name_missing dns DnsZone Broken {
     says "the name {host} does not exist anywhere" or "a misspelt name, or the name's own zone"
-    do "Owner of the configuration: check the spelling of {host}; if it is right, its zone lacks it." not "open a firewall ticket: other resolvers deny the name too." }
+    do "Owner of the configuration: check the spelling of {host}; if it is right, its zone lacks it." not "open a firewall ticket before the spelling is checked: a name that is denied has no address to let through." }
 DnsZoneBroken dns_zone_broken dns DnsZone Broken {
     says "the zone of {host} fails at every resolver" or "the name's own zone, or all resolvers"
     do "Owner of the zone of {host}: check its servers and its DNSSEC." not NOTHING_HERE }
