@@ -331,7 +331,7 @@ PacUnavailable pac_unavailable proxy Client Broken {
     says "the PAC file {pac} cannot be had" or "the server of the PAC file, or the way to it"
     do "Owner of this host: correct the URL {pac}, or its server." not NOTHING_SENT }
 PacInvalid pac_invalid proxy Client Broken {
-    says "the PAC file {pac} names no way: it is faulty" or "the PAC file"
+    says "the PAC file {pac} names no way: it is faulty" or "the PAC file, or a name that it looks up"
     do "Owner of the PAC file {pac}: correct it; the engine's words are in this check's failure." not NOTHING_SENT }
 ProxyDown proxy_down proxy Proxy Broken {
     says "the proxy {proxy} refuses connections" or "the proxy, or a firewall before it"

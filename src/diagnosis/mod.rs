@@ -202,13 +202,13 @@ pub(crate) struct Rule {
 /// Yes with its proof, no, or what is needed to say.
 pub(crate) type Held = Result<Option<Found>, Needed>;
 
-/// The faults in their order: the network's layers first; a secret that could not be read is named
+/// The faults in their order: what chooses the way, then the network's layers; a secret that could not be read is named
 /// only where the way is fine, since it does not stop the trip.
 const FAULTS: &[&[Rule]] = &[
     local::RULES,
     dns::RULES,
-    tcp::RULES,
     pac::RULES,
+    tcp::RULES,
     login::RULES,
     proxy::RULES,
     tls::RULES,

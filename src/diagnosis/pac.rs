@@ -3,10 +3,16 @@
 use super::case::{Case, Found, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Status};
-use crate::observation::{Failure, PacFailure, TcpKind};
+use crate::observation::{DnsKind, Failure, LocalKind, PacFailure, ProxyKind, TcpKind};
 
-pub(super) const RULES: &[Rule] =
-    &[rule(Cause::PacUnavailable, unavailable), rule(Cause::PacInvalid, invalid)];
+/// Before the rules of what the chosen entry met: a direct way that is closed is not why nothing works.
+pub(super) const RULES: &[Rule] = &[
+    rule(Cause::PacUnavailable, unavailable),
+    rule(Cause::PacInvalid, invalid),
+    rule(Cause::ProxyNameUnresolvable, tail_of_unknown),
+    rule(Cause::ProxyDown, tail_of_down),
+    rule(Cause::ProxyUnreachable, tail_of_unreachable),
+];
 
 pub(super) const FACTS: &[Rule] = &[
     rule(Cause::ProxyNameUnresolvable, first_is_unknown),
@@ -27,55 +33,121 @@ fn unavailable(case: &Case<'_>) -> Held {
             Some(_) | None => Found::high().yes(),
         },
         Some(PacFailure::Unavailable { failure: Some(_), .. }) => Found::undetermined().yes(),
-        Some(PacFailure::Invalid(_)) | None => Ok(None),
+        Some(PacFailure::Invalid(_) | PacFailure::Undecided(_)) | None => Ok(None),
     }
 }
 
-/// The file was had, and gives no way.
+/// The file was had, and gives no way. Where it was not decided in time, a server or a resolver that
+/// was waited for may be slow.
 fn invalid(case: &Case<'_>) -> Held {
     match stop(case) {
         Some(PacFailure::Invalid(_)) => Found::high().yes(),
+        Some(PacFailure::Undecided(_)) => Found::undetermined().yes(),
         Some(PacFailure::Unavailable { .. }) | None => Ok(None),
     }
 }
 
-/// The first entry that was passed over in this way; the trip went on by a later one.
-fn passed_over(case: &Case<'_>, alike: impl Fn(&Failure) -> bool) -> Held {
-    let Some(pac) = case.trip().pac.as_ref().filter(|_| case.trip().arrived()) else {
-        return Ok(None);
-    };
-    let inner = |failure: &Failure| match failure {
-        Failure::Proxy(proxy) => proxy.inner.as_deref().is_some_and(&alike),
+/// How the proxy of an entry was not reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dead {
+    Unknown,
+    Down,
+    Unreachable,
+}
+
+/// The first entry whose proxy was not reached; the next one was tried then, as other clients do it.
+fn first_dead<'a>(case: &Case<'a>) -> Option<(&'a str, Dead)> {
+    let pac = case.trip().pac.as_ref()?;
+    pac.skipped.iter().find_map(|skipped| {
+        let dead = dead(case, skipped.failure.as_ref()?)?;
+        Some((skipped.entry.as_str(), dead))
+    })
+}
+
+/// A neighbour that is silent, or an address without a route, is the proxy's own fault only where the
+/// direct way does not end so too: then it is this host's gateway, or its routes.
+fn dead(case: &Case<'_>, failure: &Failure) -> Option<Dead> {
+    match failure {
+        Failure::Local(local) if local.kind == LocalKind::NoRoute => {
+            let everything = !case.proxied()
+                && case.local().is_some_and(|local| local.kind == LocalKind::NoRoute);
+            (!everything).then_some(Dead::Unreachable)
+        }
+        Failure::Proxy(proxy) => match proxy.inner.as_deref()? {
+            Failure::Dns(dns) if resolver_fails(case, dns.kind) => None,
+            Failure::Dns(_) => Some(Dead::Unknown),
+            Failure::Tcp(tcp) if tcp.kind == TcpKind::Refused && tcp.icmp.is_none() => {
+                Some(Dead::Down)
+            }
+            Failure::Tcp(_) => Some(Dead::Unreachable),
+            Failure::Local(_) | Failure::Proxy(_) | Failure::Tls(_) | Failure::Http(_) => None,
+        },
         Failure::Local(_)
         | Failure::Dns(_)
         | Failure::Tcp(_)
         | Failure::Tls(_)
-        | Failure::Http(_) => false,
-    };
-    let dead = pac.skipped.iter().find(|entry| entry.failure.as_ref().is_some_and(inner));
-    match dead {
-        Some(dead) => Found::medium().status(Status::Degraded).proxy(&dead.entry).yes(),
+        | Failure::Http(_) => None,
+    }
+}
+
+/// Whether the look-up of the chosen entry failed in the same way, and not by a denial, which is about
+/// one name.
+fn resolver_fails(case: &Case<'_>, kind: DnsKind) -> bool {
+    let denied = matches!(kind, DnsKind::Nxdomain | DnsKind::Nodata);
+    !denied && case.lookup_failure().is_some_and(|(_, failure)| failure.kind == kind)
+}
+
+/// Whether the entry that was chosen ended before a connection, directly or with its own proxy.
+fn ended_early(case: &Case<'_>) -> bool {
+    match case.trip().failure() {
+        Some(Failure::Local(_) | Failure::Dns(_) | Failure::Tcp(_)) => true,
+        Some(Failure::Proxy(failure)) => {
+            matches!(failure.kind, ProxyKind::Resolve | ProxyKind::Connect)
+        }
+        Some(Failure::Tls(_) | Failure::Http(_)) | None => false,
+    }
+}
+
+/// A proxy that comes first is dead, and what comes after it leads nowhere, as in a network that is
+/// closed on purpose: the file means the proxy to be used.
+fn tail_fails(case: &Case<'_>, how: Dead) -> Held {
+    match first_dead(case).filter(|(_, dead)| *dead == how && ended_early(case)) {
+        Some((entry, _)) => Found::medium().proxy(entry).yes(),
         None => Ok(None),
     }
 }
 
-/// The name of a proxy that comes first has no address.
+fn tail_of_unknown(case: &Case<'_>) -> Held {
+    tail_fails(case, Dead::Unknown)
+}
+
+fn tail_of_down(case: &Case<'_>) -> Held {
+    tail_fails(case, Dead::Down)
+}
+
+fn tail_of_unreachable(case: &Case<'_>) -> Held {
+    tail_fails(case, Dead::Unreachable)
+}
+
+/// A proxy that comes first is dead, and the trip went on by a later entry.
+fn passed_over(case: &Case<'_>, how: Dead) -> Held {
+    match first_dead(case).filter(|(_, dead)| *dead == how && case.trip().arrived()) {
+        Some((entry, _)) => Found::medium().status(Status::Degraded).proxy(entry).yes(),
+        None => Ok(None),
+    }
+}
+
+/// Its name has no address.
 fn first_is_unknown(case: &Case<'_>) -> Held {
-    passed_over(case, |failure| matches!(failure, Failure::Dns(_)))
+    passed_over(case, Dead::Unknown)
 }
 
-/// A proxy that comes first refuses connections.
+/// It refuses connections.
 fn first_is_down(case: &Case<'_>) -> Held {
-    passed_over(
-        case,
-        |failure| matches!(failure, Failure::Tcp(tcp) if tcp.kind == TcpKind::Refused && tcp.icmp.is_none()),
-    )
+    passed_over(case, Dead::Down)
 }
 
-/// A proxy that comes first is not reached.
+/// It is not reached.
 fn first_is_unreachable(case: &Case<'_>) -> Held {
-    passed_over(
-        case,
-        |failure| matches!(failure, Failure::Tcp(tcp) if tcp.kind != TcpKind::Refused || tcp.icmp.is_some()),
-    )
+    passed_over(case, Dead::Unreachable)
 }

@@ -54,6 +54,8 @@ pub enum PacFailure {
     /// It does not parse, has no `FindProxyForURL`, throws, does not end, takes too much, or returns
     /// nonsense: the engine's word, with its place.
     Invalid(String),
+    /// It was not decided in time: the fetch, a look-up or others that ask were waited for.
+    Undecided(String),
 }
 
 impl PacFailure {
@@ -64,7 +66,9 @@ impl PacFailure {
             Self::Unavailable { failure, status, detail } => {
                 ProxyFailure { inner: failure.clone(), status: *status, body: detail.clone(), ..of }
             }
-            Self::Invalid(detail) => ProxyFailure { body: detail.clone(), ..of },
+            Self::Invalid(detail) | Self::Undecided(detail) => {
+                ProxyFailure { body: detail.clone(), ..of }
+            }
         }
     }
 }

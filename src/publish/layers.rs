@@ -55,9 +55,11 @@ fn pac(pac: &Pac) -> Line {
         Some(PacFailure::Unavailable { failure: Some(failure), .. }) => {
             format!("{}: {} {}", pac.url, failure.layer(), failure.kind())
         }
-        Some(PacFailure::Unavailable { detail, .. } | PacFailure::Invalid(detail)) => {
-            format!("{}: {}", pac.url, shown(detail))
-        }
+        Some(
+            PacFailure::Unavailable { detail, .. }
+            | PacFailure::Invalid(detail)
+            | PacFailure::Undecided(detail),
+        ) => format!("{}: {}", pac.url, shown(detail)),
         None => format!("{} -> {}", pac.url, shown(&pac.chosen)),
     };
     let mut line = line(if pac.stop.is_some() { "pac" } else { "ok" }, Some(pac.seconds), facts);
