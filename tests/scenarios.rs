@@ -99,6 +99,61 @@ fn what_was_found_stands_while_the_failures_stay_the_same() {
     assert!(stood > 50 && asked > 50, "{stood} stood, {asked} were examined anew");
 }
 
+/// What another failure of the same layer and kind is: a change of each of these is examined, or worded,
+/// anew, and the same again is not.
+#[test]
+fn a_failure_that_changed_inside_is_another() {
+    let connect =
+        |inner: &str| format!("kind = \"connect\", inner = {{ tcp = {{ kind = \"{inner}\" }} }}");
+    let auth = |login: &str| format!("kind = \"auth\", status = 407, login = {{ {login} }}");
+    let until = |kind: &str, time: &str| match kind {
+        "rejected" => auth(&format!("rejected = {{ scheme = \"basic\", until = \"{time}\" }}")),
+        _ => auth(&format!("withheld = {{ until = \"{time}\" }}")),
+    };
+    let says = |header: &str, value: &str| {
+        format!("kind = \"status\", status = 503, headers = [[\"{header}\", \"{value}\"]]")
+    };
+    let (noon, later) = ("2026-11-22T12:00:00Z", "2026-11-22T12:15:00Z");
+    let ticket = |kind: &str| auth(&format!("no_ticket = {{ kind = \"{kind}\" }}"));
+    let rows = [
+        (connect("timeout"), connect("refused"), false),
+        (connect("timeout"), format!("{}, waited_ms = 1234", connect("timeout")), true),
+        (until("rejected", noon), until("rejected", later), false),
+        (until("rejected", noon), until("withheld", noon), true),
+        (ticket("expired"), ticket("revoked"), false),
+        (
+            says("x-squid-error", "ERR_DNS_FAIL 0"),
+            says("x-squid-error", "ERR_CANNOT_FORWARD 0"),
+            false,
+        ),
+        (says("x-squid-error", "ERR_DNS_FAIL 0"), says("x-squid-error", "ERR_DNS_FAIL 7"), true),
+        (
+            says("proxy-status", "p; error=dns_error; rcode=2"),
+            says("proxy-status", "p; error=dns_timeout"),
+            false,
+        ),
+        (
+            says("proxy-status", "p; error=dns_error; details=\\\"1\\\""),
+            says("proxy-status", "p; error=dns_error; details=\\\"2\\\""),
+            true,
+        ),
+        (says("date", "1"), says("date", "2"), true),
+    ];
+    for (one, other, alike) in rows {
+        let library = Library::read();
+        let symptom = |failure: &str| {
+            let text = format!(
+                "story = \"\"\nexpect = []\n[[route]]\nname = \"corp\"\nproxy = \"10.8.0.5:3128\"\nexpect = \"closed\"\n\
+                 [route.trip]\nlookup = {{ name = \"\", a = {{ addresses = [\"10.8.0.5\"] }} }}\n\
+                 legs = [{{ address = \"10.8.0.5:3128\", stop = {{ proxy = {{ {failure} }} }} }}]\n"
+            );
+            let story: Story = toml::from_str(&text).expect("a story");
+            story.run(&library).expect("it is told").1.symptom
+        };
+        assert_eq!(symptom(&one) == symptom(&other), alike, "{one}\n{other}");
+    }
+}
+
 /// Everything that is not as the story says.
 fn differences(story: &Story, library: &Library) -> Result<(), String> {
     let (evidence, findings) = story.run(library)?;

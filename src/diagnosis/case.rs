@@ -282,16 +282,7 @@ impl<'a> Case<'a> {
                     | Failure::Tls(_)
                     | Failure::Http(_) => None,
                 },
-                mark: match &failure {
-                    Failure::Proxy(failure) => Some(failure.login.label().to_owned()),
-                    Failure::Local(_)
-                    | Failure::Dns(_)
-                    | Failure::Tcp(_)
-                    | Failure::Tls(_)
-                    | Failure::Http(_) => {
-                        self.chain().and_then(Chain::top_issuer).map(str::to_owned)
-                    }
-                },
+                mark: super::mark::of(self, &failure),
             });
         }
         let (response, reading, author) = self.answer()?;

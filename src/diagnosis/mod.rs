@@ -16,6 +16,7 @@ mod hops;
 mod http;
 mod local;
 mod login;
+mod mark;
 mod pac;
 mod proxy;
 mod seen;
@@ -177,7 +178,8 @@ pub struct Symptom {
     pub kind: String,
     /// The answer's status.
     pub status: Option<u16>,
-    /// What tells it from others of its kind: the author and the error's type, or the chain's issuer.
+    /// What tells it from others of its kind: the author and the error's type, or what `mark` says of a
+    /// failure. A peer's words are in it: it is compared and never shown.
     #[serde(default)]
     pub mark: Option<String>,
 }
@@ -205,9 +207,9 @@ pub(crate) type Held = Result<Option<Found>, Needed>;
 /// The faults in their order: what chooses the way, then the network's layers; a secret that could not be read is named
 /// only where the way is fine, since it does not stop the trip.
 const FAULTS: &[&[Rule]] = &[
+    pac::RULES,
     local::RULES,
     dns::RULES,
-    pac::RULES,
     tcp::RULES,
     login::RULES,
     proxy::RULES,
