@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::support::dns::{Behaviour as Answering, DnsServer, Zone};
 use crate::support::ground::Ground;
 use crate::support::http::{Behaviour as Http, HttpServer};
 use crate::support::program::{Finished, run};
@@ -45,13 +46,17 @@ impl World {
 
     /// One check over a route of this PAC URL.
     fn check(&self, url: &str, beside: &str) -> Said {
+        self.check_within(url, beside, "20s")
+    }
+
+    fn check_within(&self, url: &str, beside: &str, timeout: &str) -> Said {
         let text = format!(
             "{}[[route]]\nname = \"auto\"\nproxy = \"pac+{url}\"\n{beside}\n\
              [[target]]\nname = \"api\"\nurl = \"https://{}/v1/models?key=x\"\nroutes = [\"auto\"]\n",
             self.ground
                 .tables()
-                .replace("timeout = \"1s\"", "timeout = \"20s\"")
-                .replace("interval = \"1s\"", "interval = \"1m\"",),
+                .replace("timeout = \"1s\"", &format!("timeout = \"{timeout}\""))
+                .replace("interval = \"1s\"", "interval = \"1m\""),
             self.api.address()
         );
         let file = self.ground.folder.write("egressd.toml", &text).display().to_string();
@@ -157,6 +162,23 @@ fn a_file_that_gives_no_way_is_a_finding_with_its_place() {
         assert!(detail.contains(expected), "{script}: {detail}");
     }
     assert!(world.api.connections().is_empty());
+}
+
+/// A file whose look-ups are not answered is not at fault itself.
+#[test]
+fn a_file_that_waits_for_a_name_is_not_called_faulty() {
+    let world = World::new(Behaviour::Tunnel);
+    let silent = DnsServer::start(Zone::new());
+    silent.set("silent.test", Answering::Silent);
+    let path = world.ground.folder.write(
+        "proxy.pac",
+        "function FindProxyForURL() { return dnsResolve('silent.test') || 'DIRECT' }",
+    );
+    let beside = format!("[dns]\nservers = [\"{}\"]", silent.address());
+    // The look-up alone takes longer than the file has.
+    let said = world.check_within(&format!("file://{}", path.display()), &beside, "2s");
+    assert_eq!(said.verdict(), ["broken", "pac_invalid", "undetermined", "low"]);
+    assert!(said.pac()["stop"]["undecided"].is_string(), "{}", said.pac());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::answer::{self, Entry, Kind};
+use super::parent::LOOK_UP;
 use super::{Decision, Engine, Failure, Question, Script, ScriptFault, own_addresses};
 use crate::observation::{self, Failure as Stop, HttpKind, PacFailure};
 use crate::plan::{Pac, Route, Spoken, Way, pac_trip};
@@ -104,7 +105,7 @@ impl Network {
             Ok(Ok(decision)) => decision,
             Ok(Err(stop)) => return Choice { seen: stopped(seen, stop), ways: Vec::new() },
             Err(_) => {
-                let stop = PacFailure::Invalid("it was not decided in time".to_owned());
+                let stop = PacFailure::Undecided("it was not decided in time".to_owned());
                 return Choice { seen: stopped(seen, stop), ways: Vec::new() };
             }
         };
@@ -143,11 +144,13 @@ impl Network {
             }
             Arc::clone(held.script.as_ref().map_err(Clone::clone)?)
         };
-        let look_up = |name| dns::addresses(self, name, (deadline, PATIENCE));
+        // As long as it may take, not as long as this trip has left: a name that is cut off is no name that
+        // does not exist, and the script would choose another way.
+        let look_up = |name| dns::addresses(self, name, (Instant::now() + LOOK_UP, PATIENCE));
         let decision = self.files.engine.decide(&script, &question, look_up).await;
         let decision = decision.map_err(|failure| match failure {
             Failure::Script(fault) => PacFailure::Invalid(place_of(&fault)),
-            Failure::Child(error) => PacFailure::Invalid(format!("its engine failed: {error}")),
+            Failure::Child(error) => PacFailure::Undecided(format!("its engine failed: {error}")),
         })?;
         if let Some(held) = cell.lock().await.as_mut() {
             held.remember(&question, &decision);

@@ -21,7 +21,7 @@ use super::{Question, Script};
 /// shorter: this one is for what the engine does not interrupt, and for a host that is busy.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Time for a look-up; after it the name has no addresses.
-const LOOK_UP: Duration = Duration::from_secs(2);
+pub(super) const LOOK_UP: Duration = Duration::from_secs(2);
 /// Addresses of a name that a script is told.
 const ADDRESSES: usize = 32;
 
