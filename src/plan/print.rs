@@ -74,11 +74,20 @@ fn through(route: &Route) -> String {
             format!("{spoken} through {proxy}{login}")
         }
         Way::Pac(pac) => {
-            let login = pac.account.as_ref().map(|(account, hosts)| {
-                format!("{} (at {} only)", login(account), hosts.join(", "))
-            });
-            let login = login.unwrap_or_default();
-            format!("as the PAC file {} says, which may look up 8 names{login}", pac.url)
+            let login = pac.account.as_ref().map(login).unwrap_or_default();
+            let names: Vec<&str> = pac.headers.iter().map(|(name, _)| name.as_str()).collect();
+            let headers = if names.is_empty() {
+                String::new()
+            } else {
+                format!(", with {} in a CONNECT", names.join(", "))
+            };
+            let only = if login.is_empty() && headers.is_empty() {
+                String::new()
+            } else {
+                format!(" (at {} only)", pac.hosts.join(", "))
+            };
+            let file = pac.shown();
+            format!("as the PAC file {file} says, which may look up 8 names{login}{headers}{only}")
         }
     }
 }

@@ -167,9 +167,11 @@ impl Credential {
 pub struct Pac {
     /// Where it is: `https`, `http` or `file`.
     pub url: Url,
-    /// Who logs in at a proxy that it names, and at which: `host` or `host:port`.
-    pub account: Option<(Account, Vec<String>)>,
-    /// Headers of a CONNECT through a proxy that it names.
+    /// The proxies, of those that it names, that the login and the headers are for: `host` or `host:port`.
+    pub hosts: Vec<String>,
+    /// Who logs in there.
+    pub account: Option<Account>,
+    /// Headers of a CONNECT there.
     pub headers: Vec<(String, String)>,
     /// The roots for an `https://` proxy that it names.
     pub roots: Vec<Vec<u8>>,
@@ -178,21 +180,28 @@ pub struct Pac {
 impl Pac {
     /// A file without a login.
     pub(super) fn at(url: Url) -> Self {
-        Self { url, account: None, headers: Vec::new(), roots: Vec::new() }
+        let (hosts, headers, roots) = (Vec::new(), Vec::new(), Vec::new());
+        Self { url, hosts, account: None, headers, roots }
     }
 
-    /// A proxy that it names: the login goes only to those that the configuration lists.
+    /// Its URL for people: a query may hold a token.
+    pub fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.into()
+    }
+
+    /// A proxy that it names: the login, and headers, which often are one, go only to those that the
+    /// configuration lists.
     pub fn names(&self, spoken: Spoken, host: Host<String>, port: u16) -> Proxy {
         let (name, place) = (host.to_string(), format!("{host}:{port}"));
         let may = |listed: &String| {
             listed.eq_ignore_ascii_case(&name) || listed.eq_ignore_ascii_case(&place)
         };
-        let account = self.account.as_ref().filter(|(_, hosts)| hosts.iter().any(may));
-        Proxy {
-            account: account.map(|(account, _)| account.clone()),
-            headers: self.headers.clone(),
-            roots: self.roots.clone(),
-            ..Proxy::new(spoken, host, port)
+        let proxy = Proxy { roots: self.roots.clone(), ..Proxy::new(spoken, host, port) };
+        if !self.hosts.iter().any(may) {
+            return proxy;
         }
+        Proxy { account: self.account.clone(), headers: self.headers.clone(), ..proxy }
     }
 }

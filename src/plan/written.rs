@@ -45,6 +45,9 @@ pub(super) fn proxy(text: &str) -> Result<Written, String> {
 
 fn pac(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("the PAC file's URL is none: {error}"))?;
+    if login(&url).is_some() {
+        return Err("a login inside of a PAC file's URL is not sent; take it out".to_owned());
+    }
     match url.scheme() {
         "file" if url.to_file_path().is_ok() => Ok(url),
         "https" | "http" if url.host().is_some() => Ok(url),
@@ -103,6 +106,9 @@ mod tests {
         check("http://u@proxy", "http proxy:80 u:");
         check("pac+https://corp.example/proxy.pac", "pac https://corp.example/proxy.pac");
         check("pac+file:///etc/proxy.pac", "pac file:///etc/proxy.pac");
+        let login = "a login inside of a PAC file's URL is not sent; take it out";
+        check("pac+https://svc:secret@corp.example/proxy.pac", login);
+        check("pac+http://svc@corp.example/proxy.pac", login);
         check("pac+ftp://x/y", "a PAC file is at pac+https://, pac+http:// or pac+file:///");
         check("http://", "it is no URL: empty host");
         check("socks5://", "it has no host");

@@ -57,8 +57,7 @@ impl Build<'_> {
                 self.pac_is_sound(route, &url, proxy.span());
                 let hosts = route.auth_hosts.iter().map(|host| host.get_ref().clone()).collect();
                 let Beside { account, headers, roots } = beside;
-                let account = account.map(|account| (account, hosts));
-                Some(Way::Pac(Arc::new(Pac { url, account, headers, roots })))
+                Some(Way::Pac(Arc::new(Pac { url, hosts, account, headers, roots })))
             }
             Err(why) => {
                 let what = format!("this proxy cannot be used: {why}");
@@ -122,11 +121,17 @@ impl Build<'_> {
             let what = "a PAC file over plain HTTP can be changed by everybody on the way";
             self.fault(place, what, "write pac+https://, or insecure_pac = true");
         }
-        if let Some(auth) = &route.auth
-            && route.auth_hosts.is_empty()
-        {
+        if !route.auth_hosts.is_empty() {
+            return;
+        }
+        let help = "add auth_hosts = [\"proxy.corp.example:3128\"]";
+        if let Some(auth) = &route.auth {
             let what = "a PAC file may name any proxy: the login would go to none";
-            self.fault(auth.span(), what, "add auth_hosts = [\"proxy.corp.example:3128\"]");
+            self.fault(auth.span(), what, help);
+        }
+        if let Some(header) = route.connect_headers.keys().next() {
+            let what = "a PAC file may name any proxy: the headers would go to none";
+            self.fault(header.span(), what, help);
         }
     }
 
