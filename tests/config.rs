@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use egressd::config::{self, Config, Problem};
-use egressd::plan::{Given, Plan, ProxyVariables, ad_hoc, build};
+use egressd::plan::{Given, Plan, ProxyVariables, Spoken, Way, ad_hoc, build};
 
+use crate::support::pki::Authority;
 use crate::support::program::{Finished, Folder, egressd, run};
 
 /// A plan from text, with nothing from this machine.
@@ -227,4 +228,69 @@ fn an_exemption_is_told_by_the_plan_and_counts_for_a_url_too() {
     };
     assert_eq!(ways("https://10.1.2.3/"), ["direct"]);
     assert_eq!(ways("https://www.example.com/"), ["direct", "environment"]);
+}
+
+/// What is wrong with a route through this proxy of the environment.
+fn beside_the_environments(proxy: &str, beside: &str) -> Vec<String> {
+    let mut given = nothing_given();
+    given.proxies = ProxyVariables::new([("https_proxy".to_owned(), proxy.to_owned())]);
+    let pem = Authority::new("Corp").pem().into_bytes();
+    given.files.insert("ca.pem".into(), Ok(pem));
+    let text = format!(
+        "{}[[route]]\nname = \"given\"\nproxy = \"environment\"\n{beside}\n",
+        config::EMBEDDED
+    );
+    match plan(&text, &given) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.into_iter().map(|problem| problem.what).collect(),
+    }
+}
+
+#[test]
+fn what_stands_beside_the_environments_proxy_is_checked_as_beside_any_other() {
+    let (http, tls, socks) = ("http://p:3128", "https://p:3129", "socks5h://p");
+    let files = "ca_files = [\"ca.pem\"]";
+    let headers = "connect_headers = { X-Team = \"ml\" }";
+    let ntlm = "auth = { scheme = \"ntlm\", username = \"svc\", password = { file = \"/etc/p\" } }";
+    let hosts = "`auth_hosts` and `insecure_pac` are for a PAC file";
+    for (proxy, beside, expected) in [
+        (http, "auth_hosts = [\"p\"]", hosts),
+        (http, "insecure_pac = true", hosts),
+        (http, files, "a proxy that is spoken to by http shows no certificate"),
+        (socks, headers, "SOCKS has no headers"),
+        (socks, ntlm, "SOCKS knows no ntlm"),
+    ] {
+        assert_eq!(beside_the_environments(proxy, beside), [expected], "{proxy} {beside}");
+    }
+    for (proxy, beside) in [(tls, files), (http, headers), (http, ntlm)] {
+        assert_eq!(beside_the_environments(proxy, beside), [""; 0], "{proxy} {beside}");
+    }
+}
+
+#[test]
+fn a_pac_route_keeps_login_and_headers_for_the_listed_proxies() {
+    let text = format!(
+        "{}[[route]]\nname = \"auto\"\nproxy = \"pac+https://corp.example/proxy.pac?token=hunter2\"\n\
+         auth_hosts = [\"Proxy.corp.example\", \"other.corp.example:3128\"]\n\
+         connect_headers = {{ X-Token = \"hunter3\" }}\n\
+         auth = {{ scheme = \"basic\", username = \"svc\", password = {{ file = \"/etc/p\" }} }}\n",
+        config::EMBEDDED
+    );
+    let plan = plan(&text, &nothing_given()).expect("sound");
+    let told = plan.to_string();
+    assert!(told.contains("PAC file https://corp.example/proxy.pac says"), "{told}");
+    let only = "by basic: svc, with X-Token in a CONNECT (at Proxy.corp.example, other";
+    assert!(told.contains(only) && !told.contains("hunter"), "{told}");
+    let route = plan.routes.iter().find(|route| route.name == "auto").expect("the route");
+    let Way::Pac(pac) = &route.way else { panic!("{route:?}") };
+    for (host, port, listed) in [
+        ("proxy.corp.example", 8080, true),
+        ("other.corp.example", 3128, true),
+        ("other.corp.example", 3129, false),
+        ("proxy.evil.example", 8080, false),
+    ] {
+        let proxy = pac.names(Spoken::Http, url::Host::Domain(host.to_owned()), port);
+        let given = (proxy.account.is_some(), !proxy.headers.is_empty());
+        assert_eq!(given, (listed, listed), "{host}:{port}");
+    }
 }

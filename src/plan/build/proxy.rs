@@ -48,8 +48,8 @@ impl Build<'_> {
         };
         let text = self.text(proxy)?;
         if text == "environment" {
-            let proxy = self.environment(proxy.span())?;
-            return Some(Way::Proxy(Arc::new(with(proxy, beside))));
+            let found = self.environment(proxy.span())?;
+            return Some(self.through(route, (found, proxy.span()), beside));
         }
         match written::proxy(&text) {
             Ok(Written::Proxy(written)) => self.named(route, (written, proxy), beside),
@@ -76,32 +76,42 @@ impl Build<'_> {
         (written, text): (Proxy, &Spanned<Text>),
         beside: Beside,
     ) -> Option<Way> {
-        let spoken = written.spoken;
         if written.account.is_some() && matches!(text.get_ref(), Text::Literal(_)) {
             let help = "write auth = { scheme = \"basic\", username = \"…\", \
                         password = { file = \"PATH\" } }";
             self.fault(text.span(), "a login does not stand in this file", help);
             return None;
         }
+        Some(self.through(route, (written, text.span()), beside))
+    }
+
+    /// Through a proxy, whoever names it; what stands beside it has to fit.
+    fn through(
+        &mut self,
+        route: &config::Route,
+        (proxy, place): (Proxy, Range<usize>),
+        beside: Beside,
+    ) -> Way {
+        let spoken = proxy.spoken;
         if !route.auth_hosts.is_empty() || route.insecure_pac {
             let what = "`auth_hosts` and `insecure_pac` are for a PAC file";
-            self.fault(text.span(), what, "take them out");
+            self.fault(place.clone(), what, "take them out");
         }
         if spoken.label() != "https" && !route.ca_files.is_empty() {
             let what =
                 format!("a proxy that is spoken to by {} shows no certificate", spoken.label());
-            self.fault(text.span(), what, "take `ca_files` out, or write https://");
+            self.fault(place.clone(), what, "take `ca_files` out, or write https://");
         }
         if spoken.is_socks() && !route.connect_headers.is_empty() {
             let what = "SOCKS has no headers";
-            self.fault(text.span(), what, "take `connect_headers` out");
+            self.fault(place, what, "take `connect_headers` out");
         }
         if spoken.is_socks()
             && let (Some(auth), Some(account)) = (&route.auth, &beside.account)
         {
             self.fits_socks(auth, account);
         }
-        Some(Way::Proxy(Arc::new(with(written, beside))))
+        Way::Proxy(Arc::new(with(proxy, beside)))
     }
 
     /// RFC 1929 2: one byte counts each.
