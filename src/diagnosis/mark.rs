@@ -8,11 +8,10 @@ use crate::observation::{Chain, Failure, Login, Pac, PacFailure, ProxyFailure};
 pub(super) fn of(case: &Case<'_>, failure: &Failure) -> Option<String> {
     let mut marks = Vec::new();
     marks.extend(case.trip().pac.as_ref().map(of_pac));
+    // A PAC file may choose another one each time.
+    marks.extend(case.walk.proxy.clone());
     match failure {
-        Failure::Proxy(failure) => {
-            marks.extend(case.walk.proxy.clone());
-            marks.extend(of_proxy(failure));
-        }
+        Failure::Proxy(failure) => marks.extend(of_proxy(failure)),
         Failure::Local(_)
         | Failure::Dns(_)
         | Failure::Tcp(_)
