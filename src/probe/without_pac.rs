@@ -23,7 +23,7 @@ impl Network {
     #[expect(clippy::unused_async, reason = "the same as where there is an engine")]
     pub async fn choose(self: &Arc<Self>, (pac, _): (&Pac, &Route), _: &Url, _: Instant) -> Choice {
         let stop = Some(PacFailure::Invalid("this build is without PAC files".to_owned()));
-        let seen = observation::Pac { url: pac.url.to_string(), stop, ..Default::default() };
+        let seen = observation::Pac { url: pac.shown(), stop, ..Default::default() };
         Choice { seen, ways: Vec::new() }
     }
 }

@@ -98,7 +98,7 @@ impl Network {
         deadline: Instant,
     ) -> Choice {
         let begun = Instant::now();
-        let mut seen = observation::Pac { url: without_query(&pac.url), ..Default::default() };
+        let mut seen = observation::Pac { url: pac.shown(), ..Default::default() };
         let chosen = timeout_at(deadline, self.decided((pac, route), to, deadline)).await;
         seen.seconds = begun.elapsed().as_secs_f64();
         let decision = match chosen {
@@ -279,13 +279,6 @@ fn way(pac: &Pac, entry: &Entry) -> (String, Option<Way>) {
 
 fn stopped(seen: observation::Pac, stop: PacFailure) -> observation::Pac {
     observation::Pac { stop: Some(stop), ..seen }
-}
-
-/// A query may hold a token.
-fn without_query(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.into()
 }
 
 #[cfg(test)]
