@@ -208,6 +208,16 @@ fn the_next_entry_is_tried_where_a_proxy_is_not_reached() {
     }
 }
 
+/// What was passed over is part of the failure, and of its repeat too: it is the same failure again.
+#[test]
+fn a_failure_behind_a_dead_entry_is_confirmed_like_any_other() {
+    let world = World::new(Behaviour::AuthRequired { accepts: None });
+    let closed = ClosedPort::hold();
+    let (dead, asks) = (closed.address(), world.proxy.address());
+    let said = world.body(&format!("return 'PROXY {dead}; PROXY {asks}'"));
+    assert_eq!(said.verdict(), ["broken", "proxy_auth_required", "credential", "high"]);
+}
+
 /// The file sends the control host directly, which proves nothing of the proxy that the target is sent to.
 #[test]
 fn a_control_goes_the_way_of_the_target() {

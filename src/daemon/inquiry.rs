@@ -18,7 +18,7 @@ use crate::diagnosis::{
     Baseline, Decision, Evidence, Experiment, Findings, Outcome, TargetFacts, Walk, diagnose,
     read_answer,
 };
-use crate::observation::{Change, Control, NotRun, Trip};
+use crate::observation::{Change, Control, NotRun, Pac, Trip};
 use crate::plan::{Identity, Plan, Route, Target, TripPlan};
 use crate::probe::Network;
 use crate::store::{Report, Walked};
@@ -130,8 +130,8 @@ struct Inquiry {
     target: Arc<Target>,
     secret: Option<Secret>,
     client: Option<Arc<Identity>>,
-    /// The routes as they were taken, by name: a PAC file chooses anew each time.
-    taken: Mutex<BTreeMap<String, Route>>,
+    /// The routes as they were taken, by name, and how a PAC file chose: it chooses anew each time.
+    taken: Mutex<BTreeMap<String, (Route, Option<Pac>)>>,
 }
 
 impl Inquiry {
@@ -154,11 +154,11 @@ impl Inquiry {
                 route: used.route.name.clone(),
                 proxy: self
                     .taken(&used.route.name)
-                    .and_then(|route| route.proxy().map(ToString::to_string)),
+                    .and_then(|(route, _)| route.proxy().map(ToString::to_string)),
                 expect: used.expect,
                 trip,
                 baseline: match self.taken(&used.route.name) {
-                    Some(taken) => self.context.controls.baseline(&taken),
+                    Some((taken, _)) => self.context.controls.baseline(&taken),
                     None => Baseline::Unknown,
                 },
                 before: memory.before.get(&used.route.name).copied(),
@@ -174,12 +174,12 @@ impl Inquiry {
             way::walk(network, route, url, |route| self.trip(route)).await;
         if let Some(taken) = taken {
             let mut known = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry(route.name.clone()).or_insert(taken);
+            known.entry(route.name.clone()).or_insert_with(|| (taken, trip.pac.clone()));
         }
         trip
     }
 
-    fn taken(&self, route: &str) -> Option<Route> {
+    fn taken(&self, route: &str) -> Option<(Route, Option<Pac>)> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(route).cloned()
     }
 
@@ -212,7 +212,7 @@ impl Inquiry {
         let route = routes.find(|route| route.name == experiment.route);
         let route = route.ok_or(NotRun::NotApplicable)?;
         let Context { plan, network, controls } = &self.context;
-        let Some(taken) = self.taken(&route.name) else {
+        let Some((taken, pac)) = self.taken(&route.name) else {
             // No way was chosen: all that can be done is to ask again.
             let repeats =
                 experiment.change == Change::Repeat && plan.allowed.contains(&Control::Repeat);
@@ -222,6 +222,8 @@ impl Inquiry {
         let planned = plan.vary((&self.target, &taken), &base, experiment.change)?;
         match experiment.change {
             Change::ControlHost(index) => controls.trip(&taken, index).await,
+            // The same trip again, by the same choice.
+            Change::Repeat => Ok(Trip { pac, ..network.walk(&Arc::new(planned)).await }),
             _ => Ok(network.walk(&Arc::new(planned)).await),
         }
     }
