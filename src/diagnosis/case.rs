@@ -168,14 +168,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn proxy(&self) -> Option<ProxyFailure> {
-        match self.trip().failure()? {
-            Failure::Proxy(failure) => Some(failure),
-            Failure::Local(_)
-            | Failure::Dns(_)
-            | Failure::Tcp(_)
-            | Failure::Tls(_)
-            | Failure::Http(_) => None,
-        }
+        proxy_failure(self.trip())
     }
 
     pub(super) fn tls(&self) -> Option<(&'a Leg, &'a TlsFailure)> {
@@ -323,4 +316,16 @@ impl<'a> Case<'a> {
 /// The rule that names a cause.
 pub(super) const fn rule(cause: Cause, holds: fn(&Case<'_>) -> super::Held) -> super::Rule {
     super::Rule { cause, holds }
+}
+
+/// How a trip failed at the proxy, if it did.
+pub(super) fn proxy_failure(trip: &Trip) -> Option<ProxyFailure> {
+    match trip.failure()? {
+        Failure::Proxy(failure) => Some(failure),
+        Failure::Local(_)
+        | Failure::Dns(_)
+        | Failure::Tcp(_)
+        | Failure::Tls(_)
+        | Failure::Http(_) => None,
+    }
 }

@@ -1,10 +1,10 @@
 //! A proxy that asks for a login: none is configured, it cannot be had, it is of another kind, or it is
 //! not taken.
 
-use super::case::{Case, Found, Seen, rule};
+use super::case::{Case, Found, Seen, proxy_failure, rule};
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
-use crate::observation::{Control, Failure, Login, ProxyFailure, TicketKind, Trip};
+use crate::observation::{Control, Login, ProxyFailure, TicketKind, Trip};
 
 pub(super) const RULES: &[Rule] = &[
     rule(Cause::ProxyAuthUnavailable, unavailable),
@@ -61,7 +61,7 @@ fn rejected(case: &Case<'_>) -> Held {
 
 /// Whether the login was shown in this very trip, and not taken.
 fn is_rejected(trip: &Trip) -> bool {
-    matches!(trip.failure(), Some(Failure::Proxy(ProxyFailure { login: Login::Rejected(_), .. })))
+    proxy_failure(trip).is_some_and(|failure| matches!(failure.login, Login::Rejected(_)))
 }
 
 /// None is configured.

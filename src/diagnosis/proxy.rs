@@ -1,6 +1,6 @@
 //! The way to the proxy, and what it says where a tunnel is asked for. Logins are `login`.
 
-use super::case::{Case, Found, Needed, Seen, rule};
+use super::case::{Case, Found, Needed, Seen, proxy_failure, rule};
 use super::hops::our_firewall;
 use super::{Held, Rule};
 use crate::cause::{Cause, Party};
@@ -176,27 +176,12 @@ fn is_server_error(answer: Option<u16>) -> bool {
     matches!(answer, Some(429 | 500..=599 | 1 | 3..=6 | 8))
 }
 
-/// How a trip failed at the proxy, if it did.
 fn kind_of(trip: &Trip) -> Option<ProxyKind> {
-    match trip.failure()? {
-        Failure::Proxy(failure) => Some(failure.kind),
-        Failure::Local(_)
-        | Failure::Dns(_)
-        | Failure::Tcp(_)
-        | Failure::Tls(_)
-        | Failure::Http(_) => None,
-    }
+    proxy_failure(trip).map(|failure| failure.kind)
 }
 
 fn answer_of(trip: &Trip) -> Option<u16> {
-    match trip.failure()? {
-        Failure::Proxy(failure) => failure.answer(),
-        Failure::Local(_)
-        | Failure::Dns(_)
-        | Failure::Tcp(_)
-        | Failure::Tls(_)
-        | Failure::Http(_) => None,
-    }
+    proxy_failure(trip)?.answer()
 }
 
 /// The proxy refuses an unrelated host in the same way.
