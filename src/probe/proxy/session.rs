@@ -213,6 +213,10 @@ impl<'a> Session<'a> {
             if unasked && !challenges.is_empty() {
                 self.login = Login::NotOffered(scheme);
             }
+            // Of a login that only began nothing was shown that could be wrong.
+            if self.step.is_opening() {
+                return Answer::Flawed("it does not go on with what it asked for".to_owned());
+            }
             self.turned_away();
             return Answer::Nothing;
         }
@@ -300,9 +304,12 @@ impl<'a> Session<'a> {
         self.login = Login::NotOffered(Scheme::Basic);
     }
 
-    /// The proxy wants name and password.
+    /// The proxy wants name and password, which a login by another scheme is not.
     pub(super) fn asked_for_password(&mut self) {
         self.offers = vec![Scheme::Basic.label().to_owned()];
+        if let (Some(Ok(credential)), false) = (&self.tunnel.credential, self.has_password()) {
+            self.login = Login::NotOffered(credential.scheme());
+        }
     }
 
     /// Name and password for SOCKS, which are shown herewith; none where they may not be now, and why.

@@ -205,6 +205,22 @@ fn a_login_is_refused_in_four_ways() {
     }
 }
 
+/// The password of a login by digests never travels as it is, whatever the proxy asks for.
+#[test]
+fn a_login_by_another_scheme_is_not_sent_in_clear() {
+    let script = vec![Read(3), say(b"\x05\xff")];
+    let proxy = Scripted::start(vec![script]);
+    let credential = password(Scheme::Digest, "svc", "right");
+    let way =
+        Way::to(format!("https://{NAME}:4433/")).by(format!("socks5h://{}", proxy.address()), "");
+    let trip = logged_in(&way, credential);
+    assert_eq!(finding(&trip), "proxy auth");
+    assert_eq!(refusal(&trip).login, Login::NotOffered(Scheme::Digest));
+    proxy.wait_closed(1);
+    let told: Vec<Vec<u8>> = proxy.told().into_iter().map(|(_, told)| told).collect();
+    assert_eq!(told, [b"\x05\x01\x00"]);
+}
+
 #[test]
 fn a_tunnel_begins_behind_the_bound_address() {
     let api = site();

@@ -60,6 +60,8 @@ fn its_second_half_goes_over_the_connection_of_the_first() {
     // Nothing of the login was shown yet: whoever looks after NTLM behind the proxy is not there.
     let not_gone_on_with = vec![[ask("NTLM"), ask("NTLM")].concat()];
     story("not gone on with", not_gone_on_with, "proxy other", (1, 1)).holds();
+    let another = vec![[ask("NTLM"), ask("Basic realm=\"proxy\"")].concat()];
+    story("another asked for then", another, "proxy other", (1, 1)).holds();
 }
 
 #[test]
