@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use egressd::cause::{CAUSES, Cause, Party};
-use egressd::diagnosis::{Decision, Evidence, Finding, Findings, RouteVerdict, diagnose};
+use egressd::diagnosis::{
+    Decision, Evidence, Finding, Findings, RULES, RouteVerdict, Rule, diagnose,
+};
 use egressd::observation::Failure;
 
 use story::{Expected, Library, Story, TargetExpected};
@@ -45,6 +47,20 @@ fn every_cause_has_a_story() {
     let missing: Vec<&str> =
         CAUSES.iter().filter(|row| !told.contains(&row.cause)).map(|row| row.id).collect();
     assert!(missing.is_empty(), "no story expects {missing:?}");
+}
+
+#[test]
+fn every_rule_decides_a_story() {
+    let library = Library::read();
+    let mut idle: BTreeSet<&str> = RULES.iter().copied().flatten().map(Rule::name).collect();
+    for (_, story) in &library.stories {
+        let (_, findings) = story.run(&library).expect("it is told");
+        let routes = findings.routes.iter();
+        for finding in routes.flat_map(|route| route.finding.iter().chain(&route.notes)) {
+            idle.remove(finding.rule.as_str());
+        }
+    }
+    assert!(idle.is_empty(), "no story ends by {idle:?}");
 }
 
 #[test]
@@ -194,6 +210,7 @@ fn decided(verdict: &RouteVerdict) -> Expected {
         status: verdict.status,
         network: verdict.network,
         cause: finding.map(|finding| finding.cause),
+        rule: finding.map(|finding| finding.rule.clone()),
         party: finding.map(|finding| finding.party),
         confidence: finding.map(|finding| finding.confidence),
         layer: finding.map(|finding| finding.layer),

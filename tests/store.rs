@@ -17,6 +17,7 @@ fn trip() -> Trip {
 /// A route that works, or is broken for a cause.
 fn verdict(route: &str, cause: Option<(Cause, Confidence)>) -> RouteVerdict {
     let finding = cause.map(|(cause, confidence)| Finding {
+        rule: String::new(),
         cause,
         layer: cause.row().layer.unwrap_or(egressd::cause::Layer::Http),
         party: if confidence == Confidence::Low { Party::Undetermined } else { cause.row().party },

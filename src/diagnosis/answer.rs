@@ -1,36 +1,76 @@
 //! A whole answer that is not the one that was hoped for: made on the way, or said by edge or API.
 
-use super::case::{Case, Found, rule};
-use super::{Author, Held, Key, Rule, TargetFacts};
+use super::case::{Case, Found};
+use super::{Author, Held, Key, TargetFacts};
 use crate::cause::{Cause, Party};
 use crate::observation::{Change, Control, HttpKind, Response};
 use crate::provider::{Provider, Reading};
 
-/// A whole answer that is not the one that was hoped for.
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::BlockPage, block_page),
-    rule(Cause::ResponseReplaced, response_replaced),
-    rule(Cause::EdgeChallenge, edge_challenge),
-    rule(Cause::RegionNotSupported, region_not_supported),
-    rule(Cause::EdgeRateLimited, edge_rate_limited),
-    rule(Cause::ApiTooLarge, too_large),
-    rule(Cause::EdgeOriginUnreachable, edge_origin_unreachable),
-    rule(Cause::EdgeFailed, edge_failed),
-    rule(Cause::EdgeBlocked, edge_blocked),
-    rule(Cause::RedirectUnexpected, redirect_unexpected),
-    rule(Cause::HeaderStripped, header_stripped),
-    rule(Cause::ApiKeyMissing, key_missing),
-    rule(Cause::ApiKeyInvalid, key_invalid),
-    rule(Cause::ApiForbidden, forbidden),
-    rule(Cause::ApiBilling, billing),
-    rule(Cause::ApiNotFound, not_found),
-    rule(Cause::ApiModelUnknown, model_unknown),
-    rule(Cause::ApiRateLimited, rate_limited),
-    rule(Cause::ApiOverloaded, overloaded),
-    rule(Cause::ApiError, api_error),
-    rule(Cause::ApiBadRequest, bad_request),
-    rule(Cause::ResponseUnexpected, response_unexpected),
-];
+rules! { RULES
+    /// A refusal that neither origin nor edge made: the chain is the organisation's, no mark of theirs.
+    BlockPage block_page,
+
+    /// A success that is not the API's, or the network's own login, in the API's place.
+    ResponseReplaced response_replaced,
+
+    /// The edge asks for what only a browser can do.
+    EdgeChallenge edge_challenge,
+
+    /// The edge forbids, and does so without a key too: it is the egress, not the account.
+    RegionNotSupported region_not_supported,
+
+    /// 429 without the API's mark.
+    EdgeRateLimited edge_rate_limited,
+
+    /// 413, by the edge or the API.
+    ApiTooLarge too_large,
+
+    /// 520 to 527 and 530 (developers.cloudflare.com, "Cloudflare 5xx errors").
+    EdgeOriginUnreachable edge_origin_unreachable,
+
+    /// Another 5xx of the edge.
+    EdgeFailed edge_failed,
+
+    /// Another 4xx of the edge. 403 with the account's key, and none without, is the account's.
+    EdgeBlocked edge_blocked,
+
+    /// A redirect away from what was asked.
+    RedirectUnexpected redirect_unexpected,
+
+    /// The API says that the key's header is missing, though it was sent; another route delivers it, be
+    /// the key right or wrong.
+    HeaderStripped header_stripped,
+
+    /// 401 with a key.
+    ApiKeyInvalid key_invalid,
+
+    /// The API knows the account and refuses it.
+    ApiForbidden forbidden,
+
+    /// Billing, credit or a spend limit.
+    ApiBilling billing,
+
+    /// 404 for a path.
+    ApiNotFound not_found,
+
+    /// 404 for a model.
+    ApiModelUnknown model_unknown,
+
+    /// 429 with the API's mark: the key works, and is busy.
+    ApiRateLimited rate_limited,
+
+    /// The API says that it is overloaded.
+    ApiOverloaded overloaded,
+
+    /// Another 5xx in the API's own shape.
+    ApiError api_error,
+
+    /// Another 4xx in the API's own shape.
+    ApiBadRequest bad_request,
+
+    /// A success of origin or edge, and not what was asked for.
+    ResponseUnexpected response_unexpected,
+}
 
 /// What is wrong with an answer, as a symptom; none where it is what was hoped for. The origin's own
 /// 401 to a request without a key is: it proves the way.
@@ -80,7 +120,6 @@ fn by_middlebox<'a>(case: &Case<'a>) -> Option<&'a Response> {
     bad(case).filter(|(_, _, author)| *author == Author::Middlebox).map(|(response, _, _)| response)
 }
 
-/// A refusal that neither origin nor edge made: the chain is the organisation's, no mark of theirs.
 fn block_page(case: &Case<'_>) -> Held {
     match by_middlebox(case) {
         Some(response) if response.status >= 300 && !is_network_login(response) => {
@@ -95,7 +134,6 @@ fn is_network_login(response: &Response) -> bool {
     matches!(response.status, 407 | 511)
 }
 
-/// A success that is not the API's, or the network's own login, in the API's place.
 fn response_replaced(case: &Case<'_>) -> Held {
     match by_middlebox(case) {
         Some(_) => Found::high().yes(),
@@ -136,7 +174,6 @@ fn of_egress(case: &Case<'_>) -> Found {
     }
 }
 
-/// The edge asks for what only a browser can do.
 fn edge_challenge(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, _)) if response.header("cf-mitigated").is_some() => of_egress(case).yes(),
@@ -144,7 +181,6 @@ fn edge_challenge(case: &Case<'_>) -> Held {
     }
 }
 
-/// The edge forbids, and does so without a key too: it is the egress, not the account.
 fn region_not_supported(case: &Case<'_>) -> Held {
     let Some((response, reading)) = by_edge(case) else { return Ok(None) };
     if response.status != 403 || reading.error_type.as_deref() != Some("forbidden") {
@@ -161,7 +197,6 @@ fn region_not_supported(case: &Case<'_>) -> Held {
     }
 }
 
-/// 429 without the API's mark.
 fn edge_rate_limited(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, _)) if response.status == 429 => {
@@ -171,7 +206,6 @@ fn edge_rate_limited(case: &Case<'_>) -> Held {
     }
 }
 
-/// 413, by the edge or the API.
 fn too_large(case: &Case<'_>) -> Held {
     match bad(case) {
         Some((response, _, author)) if author.is_provider() && response.status == 413 => {
@@ -181,7 +215,6 @@ fn too_large(case: &Case<'_>) -> Held {
     }
 }
 
-/// 520 to 527 and 530 (developers.cloudflare.com, "Cloudflare 5xx errors").
 fn edge_origin_unreachable(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, _)) if matches!(response.status, 520..=527 | 530) => Found::high().yes(),
@@ -189,7 +222,6 @@ fn edge_origin_unreachable(case: &Case<'_>) -> Held {
     }
 }
 
-/// Another 5xx of the edge.
 fn edge_failed(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, _)) if response.status >= 500 => Found::high().yes(),
@@ -197,7 +229,6 @@ fn edge_failed(case: &Case<'_>) -> Held {
     }
 }
 
-/// Another 4xx of the edge. 403 with the account's key, and none without, is the account's.
 fn edge_blocked(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, reading)) if (400..500).contains(&response.status) => {
@@ -211,7 +242,6 @@ fn edge_blocked(case: &Case<'_>) -> Held {
     }
 }
 
-/// A redirect away from what was asked.
 fn redirect_unexpected(case: &Case<'_>) -> Held {
     match bad(case) {
         Some((response, _, author))
@@ -251,8 +281,6 @@ fn says(case: &Case<'_>, cause: Cause) -> Held {
     }
 }
 
-/// The API says that the key's header is missing, though it was sent; another route delivers it, be
-/// the key right or wrong.
 fn header_stripped(case: &Case<'_>) -> Held {
     let keyed = case.answer().is_some_and(|(response, _, _)| response.keyed);
     if !keyed || api(case) != Some(Cause::ApiKeyMissing) {
@@ -270,12 +298,6 @@ fn header_stripped(case: &Case<'_>) -> Held {
     Found::undetermined().yes()
 }
 
-/// 401, and no key was sent although one is configured.
-fn key_missing(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiKeyMissing)
-}
-
-/// 401 with a key.
 fn key_invalid(case: &Case<'_>) -> Held {
     match case.target().key {
         Key::InForce(_) => says(case, Cause::ApiKeyInvalid),
@@ -283,47 +305,38 @@ fn key_invalid(case: &Case<'_>) -> Held {
     }
 }
 
-/// The API knows the account and refuses it.
 fn forbidden(case: &Case<'_>) -> Held {
     says(case, Cause::ApiForbidden)
 }
 
-/// Billing, credit or a spend limit.
 fn billing(case: &Case<'_>) -> Held {
     says(case, Cause::ApiBilling)
 }
 
-/// 404 for a path.
 fn not_found(case: &Case<'_>) -> Held {
     says(case, Cause::ApiNotFound)
 }
 
-/// 404 for a model.
 fn model_unknown(case: &Case<'_>) -> Held {
     says(case, Cause::ApiModelUnknown)
 }
 
-/// 429 with the API's mark: the key works, and is busy.
 fn rate_limited(case: &Case<'_>) -> Held {
     says(case, Cause::ApiRateLimited)
 }
 
-/// The API says that it is overloaded.
 fn overloaded(case: &Case<'_>) -> Held {
     says(case, Cause::ApiOverloaded)
 }
 
-/// Another 5xx in the API's own shape.
 fn api_error(case: &Case<'_>) -> Held {
     says(case, Cause::ApiError)
 }
 
-/// Another 4xx in the API's own shape.
 fn bad_request(case: &Case<'_>) -> Held {
     says(case, Cause::ApiBadRequest)
 }
 
-/// A success of origin or edge, and not what was asked for.
 fn response_unexpected(case: &Case<'_>) -> Held {
     match bad(case) {
         Some((response, _, author))

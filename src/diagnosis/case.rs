@@ -2,7 +2,7 @@
 
 pub(super) use super::seen::{Needed, Seen};
 use super::{Author, Evidence, Symptom, TargetFacts, Walk, author};
-use crate::cause::{Cause, Party, Status};
+use crate::cause::{Party, Status};
 use crate::diagnosis::Confidence;
 use crate::observation::{
     Chain, Change, Control, DnsFailure, Ending, Expect, Failure, HttpFailure, Leg, LocalFailure,
@@ -311,11 +311,6 @@ impl<'a> Case<'a> {
             Some(before) => works(before) != works(status),
         }
     }
-}
-
-/// The rule that names a cause.
-pub(super) const fn rule(cause: Cause, holds: fn(&Case<'_>) -> super::Held) -> super::Rule {
-    super::Rule { cause, holds }
 }
 
 /// How a trip failed at the proxy, if it did.

@@ -2,16 +2,20 @@
 //! went without it, so these are named only where the way itself is fine; so with a client certificate
 //! that could not be shown, where the server asked for one; and a login at a proxy that asks for it.
 
-use super::case::{Case, Found, rule};
-use super::{Held, Key, Rule};
-use crate::cause::Cause;
+use super::case::{Case, Found};
+use super::{Held, Key};
 use crate::observation::{Ending, TlsFailure, TlsKind};
 
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::LocalCredentialUnavailable, unavailable),
-    rule(Cause::ApiKeyMissing, empty),
-    rule(Cause::ApiKeyInvalid, unsendable),
-];
+rules! { RULES
+    /// The secret cannot be read, or used.
+    LocalCredentialUnavailable unavailable,
+
+    /// There is nothing in it.
+    ApiKeyMissing empty,
+
+    /// White space or a control character inside; it was not sent.
+    ApiKeyInvalid unsendable,
+}
 
 fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
     let answered_as_without = case.answer().is_some_and(|(response, reading, author)| {
@@ -21,7 +25,6 @@ fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
     if arrived && wanted(&case.target().key) { Found::high().yes() } else { Ok(None) }
 }
 
-/// The secret cannot be read, or used.
 fn unavailable(case: &Case<'_>) -> Held {
     if case.unreadable_login().is_some() {
         return Found::high().yes();
@@ -38,12 +41,10 @@ fn unavailable(case: &Case<'_>) -> Held {
     is(case, |key| matches!(key, Key::Unavailable(..)))
 }
 
-/// There is nothing in it.
 fn empty(case: &Case<'_>) -> Held {
     is(case, |key| matches!(key, Key::Empty(_)))
 }
 
-/// White space or a control character inside; it was not sent.
 fn unsendable(case: &Case<'_>) -> Held {
     is(case, |key| matches!(key, Key::Unsendable(..)))
 }

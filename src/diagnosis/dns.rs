@@ -2,30 +2,67 @@
 
 use std::net::IpAddr;
 
-use super::case::{Case, Found, Seen, rule};
-use super::{Held, Rule};
-use crate::cause::{Cause, Party};
+use super::Held;
+use super::case::{Case, Found, Seen};
+use crate::cause::Party;
 use crate::observation::{
     Change, Class, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Reply, Role, Server,
     Source, TlsKind, Transport, Trip,
 };
 
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::DnsInjected, injected),
-    rule(Cause::DnsResolverBlocked, resolver_blocked),
-    rule(Cause::DnsResolverDown, resolver_down),
-    rule(Cause::DnsResolverUnreachable, resolver_unreachable),
-    rule(Cause::DnsAnswerMalformed, answer_malformed),
-    rule(Cause::DnsOverTcpBlocked, over_tcp_blocked),
-    rule(Cause::DnsResolverFailing, resolver_failing),
-    rule(Cause::DnsNameMissing, name_missing),
-    rule(Cause::DnsZoneBroken, zone_broken),
-    rule(Cause::DnsNameFiltered, name_filtered),
-    rule(Cause::DnsNameFailing, name_failing),
-    rule(Cause::DnsSinkholed, sinkholed),
-    rule(Cause::DnsHijacked, hijacked),
-    rule(Cause::DnsStaleAddress, stale_address),
-];
+rules! { RULES
+    /// Two different answers to one question, the first of which the trip failed with. Over TCP, where nobody
+    /// slips one in, the resolver says what the second says.
+    DnsInjected injected,
+
+    /// A hop before the resolver says by ICMP that it lets nothing through, for an unrelated name too; one
+    /// that knows no way is routing. A closed port that another address tells of may be a server behind a
+    /// shared address.
+    DnsResolverBlocked resolver_blocked,
+
+    /// The resolver's own address says that nobody listens, for this name and for an unrelated one, and so
+    /// do all its kin. One on this host is this host's own.
+    DnsResolverDown resolver_down,
+
+    /// No resolver answers, neither for this name nor for an unrelated one. Who drops it is not said.
+    DnsResolverUnreachable resolver_unreachable,
+
+    /// What came back is no answer to the question; another resolver gives a clean one.
+    DnsAnswerMalformed answer_malformed,
+
+    /// The answer is too long for a datagram, and the resolver is not reached over TCP. Who refuses is
+    /// known only where a hop says so by ICMP.
+    DnsOverTcpBlocked over_tcp_blocked,
+
+    /// The resolver answers with an error, for this name and for an unrelated one; another resolver knows
+    /// the name. Where it denies both, the name has to be known elsewhere: a provider's own host exists, so
+    /// a resolver that denies it and an unrelated one answers for inside names only.
+    DnsResolverFailing resolver_failing,
+
+    /// Independent resolvers deny the name too.
+    DnsNameMissing name_missing,
+
+    /// Every resolver fails for this name, and answers for an unrelated one.
+    DnsZoneBroken zone_broken,
+
+    /// The resolver denies or refuses this name only; an independent resolver, or the proxy, knows it.
+    DnsNameFiltered name_filtered,
+
+    /// The resolver fails or is silent for this name only.
+    DnsNameFailing name_failing,
+
+    /// An address that is no destination, or a private one for a name that has a public address elsewhere,
+    /// and no server there that could prove itself.
+    DnsSinkholed sinkholed,
+
+    /// Somebody else's server is at the address: its certificate is for another name or issuer. Another
+    /// resolver gives another address, which works.
+    DnsHijacked hijacked,
+
+    /// Nothing answers at a public address; another resolver gives another address, which works, and so
+    /// does an unrelated host.
+    DnsStaleAddress stale_address,
+}
 
 fn kind(trip: &Trip) -> Option<DnsKind> {
     match trip.lookup.failure()? {
@@ -50,8 +87,6 @@ fn is_denial(kind: DnsKind) -> bool {
     matches!(kind, DnsKind::Nxdomain | DnsKind::Nodata)
 }
 
-/// Two different answers to one question, the first of which the trip failed with. Over TCP, where nobody
-/// slips one in, the resolver says what the second says.
 fn injected(case: &Case<'_>) -> Held {
     let Some(question) = asked(&case.trip().lookup).find(|question| !question.late.is_empty())
     else {
@@ -71,9 +106,6 @@ fn injected(case: &Case<'_>) -> Held {
     Found::undetermined().yes()
 }
 
-/// A hop before the resolver says by ICMP that it lets nothing through, for an unrelated name too; one
-/// that knows no way is routing. A closed port that another address tells of may be a server behind a
-/// shared address.
 fn resolver_blocked(case: &Case<'_>) -> Held {
     let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
     let icmp = failure.icmp.filter(|icmp| failure.kind == DnsKind::Icmp && !icmp.own);
@@ -123,8 +155,6 @@ fn is_asked(lookup: &Lookup, address: IpAddr) -> bool {
     asked(lookup).any(|question| question.server.address.ip() == address)
 }
 
-/// The resolver's own address says that nobody listens, for this name and for an unrelated one, and so
-/// do all its kin. One on this host is this host's own.
 fn resolver_down(case: &Case<'_>) -> Held {
     let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
     let is_closed = |question: &Question| {
@@ -145,7 +175,6 @@ fn resolver_down(case: &Case<'_>) -> Held {
     }
 }
 
-/// What came back is no answer to the question; another resolver gives a clean one.
 fn answer_malformed(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     let malformed =
@@ -160,8 +189,6 @@ fn answer_malformed(case: &Case<'_>) -> Held {
     }
 }
 
-/// The answer is too long for a datagram, and the resolver is not reached over TCP. Who refuses is
-/// known only where a hop says so by ICMP.
 fn over_tcp_blocked(case: &Case<'_>) -> Held {
     let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
     if failure.kind != DnsKind::Truncated {
@@ -178,7 +205,6 @@ fn over_tcp_blocked(case: &Case<'_>) -> Held {
     }
 }
 
-/// No resolver answers, neither for this name nor for an unrelated one. Who drops it is not said.
 fn resolver_unreachable(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if !is_silence(failure.kind) {
@@ -193,9 +219,6 @@ fn resolver_unreachable(case: &Case<'_>) -> Held {
     }
 }
 
-/// The resolver answers with an error, for this name and for an unrelated one; another resolver knows
-/// the name. Where it denies both, the name has to be known elsewhere: a provider's own host exists, so
-/// a resolver that denies it and an unrelated one answers for inside names only.
 fn resolver_failing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     let fails = |kind| is_refusal(kind) || is_denial(kind);
@@ -218,7 +241,6 @@ fn knows(trip: &Trip) -> bool {
     trip.lookup.failure().is_none()
 }
 
-/// Independent resolvers deny the name too.
 fn name_missing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if !is_denial(failure.kind) || case.looks_up_a_proxy() {
@@ -236,7 +258,6 @@ fn name_missing(case: &Case<'_>) -> Held {
     }
 }
 
-/// Every resolver fails for this name, and answers for an unrelated one.
 fn zone_broken(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if !is_refusal(failure.kind) || case.looks_up_a_proxy() || !case.control_name()?.passed() {
@@ -248,7 +269,6 @@ fn zone_broken(case: &Case<'_>) -> Held {
     }
 }
 
-/// The resolver denies or refuses this name only; an independent resolver, or the proxy, knows it.
 fn name_filtered(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if case.looks_up_a_proxy() || !(is_denial(failure.kind) || failure.kind == DnsKind::Refused) {
@@ -257,7 +277,6 @@ fn name_filtered(case: &Case<'_>) -> Held {
     for_this_name(case)
 }
 
-/// The resolver fails or is silent for this name only.
 fn name_failing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if case.looks_up_a_proxy()
@@ -284,8 +303,6 @@ fn for_this_name(case: &Case<'_>) -> Held {
     }
 }
 
-/// An address that is no destination, or a private one for a name that has a public address elsewhere,
-/// and no server there that could prove itself.
 fn sinkholed(case: &Case<'_>) -> Held {
     if case.proxied() || case.trip().lookup.source != Source::Dns {
         return Ok(None);
@@ -319,8 +336,6 @@ fn sinkholed(case: &Case<'_>) -> Held {
     Ok(None)
 }
 
-/// Somebody else's server is at the address: its certificate is for another name or issuer. Another
-/// resolver gives another address, which works.
 fn hijacked(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.tls() else { return Ok(None) };
     let somebody_else = matches!(
@@ -336,8 +351,6 @@ fn hijacked(case: &Case<'_>) -> Held {
     Ok(None)
 }
 
-/// Nothing answers at a public address; another resolver gives another address, which works, and so
-/// does an unrelated host.
 fn stale_address(case: &Case<'_>) -> Held {
     if case.tcp().is_none() || case.trip().lookup.source != Source::Dns {
         return Ok(None);

@@ -1,30 +1,60 @@
 //! What is worth a note, or is a fault although the trip arrived. All that hold are said.
 
-use super::case::{Case, Found, Seen, rule};
+use super::case::{Case, Found, Seen};
 use super::dns::asked;
-use super::{Author, Held, Rule};
-use crate::cause::{Cause, Party, Status};
+use super::{Author, Held};
+use crate::cause::{Party, Status};
 use crate::observation::{
     Answer, ChainVerdict, Change, Control, DnsKind, Expect, Failure, Leg, Source, Trip, Trust,
 };
 use crate::provider::Provider;
 
-pub(super) const FACTS: &[Rule] = &[
-    rule(Cause::DnsSlow, dns_slow),
-    rule(Cause::DnsAaaaBroken, aaaa_broken),
-    rule(Cause::DnsIntercepted, intercepted),
-    rule(Cause::Ipv6Broken, ipv6_broken),
-    rule(Cause::Ipv4Broken, ipv4_broken),
-    rule(Cause::TcpAddressDead, address_dead),
-    rule(Cause::EgressOpenUnexpectedly, open_unexpectedly),
-    rule(Cause::ProxySlow, proxy_slow),
-    rule(Cause::TlsAddressDiffers, address_differs),
-    rule(Cause::TlsInspected, inspected),
-    rule(Cause::TrustStoreOutdated, store_outdated),
-    rule(Cause::OriginSlow, origin_slow),
-    rule(Cause::ApiKeyMissing, no_key_configured),
-    rule(Cause::Gateway, gateway),
-];
+rules! { FACTS
+    /// The first family's answer came later than `probe.budget.dns`.
+    DnsSlow dns_slow,
+
+    /// AAAA fails otherwise than by "there is none", A is fine.
+    DnsAaaaBroken aaaa_broken,
+
+    /// An address where nobody can be answers: port 53 is redirected, and another resolver of the configuration
+    /// will not help. Tried only where the look-up failed or was contradicted.
+    DnsIntercepted intercepted,
+
+    /// Every IPv6 address fails, IPv4 works, and this host has an IPv6 route.
+    Ipv6Broken ipv6_broken,
+
+    /// Every IPv4 address fails, IPv6 works, and this host has an IPv4 route.
+    Ipv4Broken ipv4_broken,
+
+    /// One address is not reached, another of its family is.
+    TcpAddressDead address_dead,
+
+    /// The route is declared closed, and the target was reached over it.
+    EgressOpenUnexpectedly open_unexpectedly,
+
+    /// CONNECT was answered later than `probe.budget.proxy`.
+    ProxySlow proxy_slow,
+
+    /// One address fails the handshake, another finishes it.
+    TlsAddressDiffers address_differs,
+
+    /// The chain verifies only with the organisation's roots.
+    TlsInspected inspected,
+
+    /// The bundled public roots verify the chain, this host's store, which is in use, does not.
+    TrustStoreOutdated store_outdated,
+
+    /// The first byte came later than `probe.budget.first_byte`, and connect and handshake did not:
+    /// where they are slow too it is the way. It is the proxy's or the inspecting device's where only that
+    /// route is late.
+    OriginSlow origin_slow,
+
+    /// No key is configured, and the API asks for one: that proves the way, and is no fault.
+    ApiKeyMissing no_key_configured,
+
+    /// The API is spoken by a host that is not the provider's.
+    Gateway gateway,
+}
 
 /// Later than the budget, and again in the repeat.
 fn slow(case: &Case<'_>, seconds: impl Fn(&Trip) -> Option<f64>, budget: f64) -> Held {
@@ -43,7 +73,6 @@ fn slow(case: &Case<'_>, seconds: impl Fn(&Trip) -> Option<f64>, budget: f64) ->
     }
 }
 
-/// The first family's answer came later than `probe.budget.dns`.
 fn dns_slow(case: &Case<'_>) -> Held {
     let [budget, _, _] = case.target().budget;
     // A family that stays silent is waited for, which is not the other's slowness.
@@ -58,8 +87,6 @@ fn dns_slow(case: &Case<'_>) -> Held {
     slow(case, answered, budget)
 }
 
-/// An address where nobody can be answers: port 53 is redirected, and another resolver of the configuration
-/// will not help. Tried only where the look-up failed or was contradicted.
 fn intercepted(case: &Case<'_>) -> Held {
     let contradicted = || asked(&case.trip().lookup).any(|question| !question.late.is_empty());
     if case.lookup_failure().is_none() && !contradicted() {
@@ -71,15 +98,11 @@ fn intercepted(case: &Case<'_>) -> Held {
     }
 }
 
-/// CONNECT was answered later than `probe.budget.proxy`.
 fn proxy_slow(case: &Case<'_>) -> Held {
     let [_, budget, _] = case.target().budget;
     slow(case, |trip| Some(trip.leading()?.tunnelled.as_ref()?.seconds), budget)
 }
 
-/// The first byte came later than `probe.budget.first_byte`, and connect and handshake did not:
-/// where they are slow too it is the way. It is the proxy's or the inspecting device's where only that
-/// route is late.
 fn origin_slow(case: &Case<'_>) -> Held {
     let [_, _, budget] = case.target().budget;
     let first_byte = |trip: &Trip| {
@@ -104,7 +127,6 @@ fn origin_slow(case: &Case<'_>) -> Held {
     }
 }
 
-/// AAAA fails otherwise than by "there is none", A is fine.
 fn aaaa_broken(case: &Case<'_>) -> Held {
     let lookup = &case.trip().lookup;
     let fine = lookup.a.as_ref().is_some_and(|answer| !answer.addresses().is_empty());
@@ -129,17 +151,14 @@ fn family_broken(case: &Case<'_>, v6: bool) -> bool {
         && other.iter().any(|leg| leg.stop.is_none())
 }
 
-/// Every IPv6 address fails, IPv4 works, and this host has an IPv6 route.
 fn ipv6_broken(case: &Case<'_>) -> Held {
     if !case.proxied() && family_broken(case, true) { Found::medium().yes() } else { Ok(None) }
 }
 
-/// Every IPv4 address fails, IPv6 works, and this host has an IPv4 route.
 fn ipv4_broken(case: &Case<'_>) -> Held {
     if !case.proxied() && family_broken(case, false) { Found::medium().yes() } else { Ok(None) }
 }
 
-/// One address is not reached, another of its family is.
 fn address_dead(case: &Case<'_>) -> Held {
     let legs = &case.trip().legs;
     let dead = legs.iter().find(|leg| {
@@ -152,7 +171,6 @@ fn address_dead(case: &Case<'_>) -> Held {
     }
 }
 
-/// One address fails the handshake, another finishes it.
 fn address_differs(case: &Case<'_>) -> Held {
     let legs = &case.trip().legs;
     let failed = legs.iter().find(|leg| matches!(leg.stop, Some(Failure::Tls(_))));
@@ -164,7 +182,6 @@ fn address_differs(case: &Case<'_>) -> Held {
     }
 }
 
-/// The route is declared closed, and the target was reached over it.
 fn open_unexpectedly(case: &Case<'_>) -> Held {
     if case.walk.expect == Expect::Closed && case.reached() {
         Found::high().yes()
@@ -173,7 +190,6 @@ fn open_unexpectedly(case: &Case<'_>) -> Held {
     }
 }
 
-/// The chain verifies only with the organisation's roots.
 fn inspected(case: &Case<'_>) -> Held {
     let own_host = case.target().provider.owns(&case.target().host);
     match case.chain().map(crate::observation::Chain::trust) {
@@ -183,7 +199,6 @@ fn inspected(case: &Case<'_>) -> Held {
     }
 }
 
-/// The bundled public roots verify the chain, this host's store, which is in use, does not.
 fn store_outdated(case: &Case<'_>) -> Held {
     match case.chain() {
         Some(chain)
@@ -196,7 +211,6 @@ fn store_outdated(case: &Case<'_>) -> Held {
     }
 }
 
-/// No key is configured, and the API asks for one: that proves the way, and is no fault.
 fn no_key_configured(case: &Case<'_>) -> Held {
     let Some((response, ..)) = case.answer() else { return Ok(None) };
     let hoped_for = response.status == 401 && case.symptom().is_none();
@@ -207,7 +221,6 @@ fn no_key_configured(case: &Case<'_>) -> Held {
     }
 }
 
-/// The API is spoken by a host that is not the provider's.
 fn gateway(case: &Case<'_>) -> Held {
     let target = case.target();
     let elsewhere = target.provider != Provider::Generic && !target.provider.owns(&target.host);

@@ -1,19 +1,31 @@
 //! An answer that did not come, or not whole.
 
-use super::case::{Case, Found, rule};
-use super::{Held, Rule};
-use crate::cause::{Cause, Party};
+use super::Held;
+use super::case::{Case, Found};
+use crate::cause::Party;
 use crate::observation::{Change, Control, HttpFailure, HttpKind, Leg, Trust};
 
-/// An answer that did not come, or not whole.
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::H2Broken, h2_broken),
-    rule(Cause::OriginSilent, silent),
-    rule(Cause::OriginCloses, closes),
-    rule(Cause::ResponseStalled, stalled),
-    rule(Cause::ResponseTruncated, truncated),
-    rule(Cause::ResponseMalformed, malformed),
-];
+rules! { RULES
+    /// HTTP/2 fails and HTTP/1.1 works on the same route. Under a public chain only the edge sees which of
+    /// the two is spoken.
+    H2Broken h2_broken,
+
+    /// The request was sent and nothing came back in time. Who is silent can be said only of a request
+    /// that was acknowledged, on a route that brings answers of unrelated hosts.
+    OriginSilent silent,
+
+    /// Reset or closed before an answer.
+    OriginCloses closes,
+
+    /// The answer stopped in its head or body.
+    ResponseStalled stalled,
+
+    /// The answer ended before its declared length, or inside a chunk.
+    ResponseTruncated truncated,
+
+    /// No HTTP, conflicting framing, or a head or body without end.
+    ResponseMalformed malformed,
+}
 
 fn stopped(case: &Case<'_>, kinds: &[HttpKind]) -> Held {
     match case.http() {
@@ -44,8 +56,6 @@ fn whose(case: &Case<'_>, leg: &Leg, failure: &HttpFailure) -> Held {
     }
 }
 
-/// HTTP/2 fails and HTTP/1.1 works on the same route. Under a public chain only the edge sees which of
-/// the two is spoken.
 fn h2_broken(case: &Case<'_>) -> Held {
     match case.http() {
         Some((leg, failure)) if is_h2(leg) && may_be_h2(failure) => {
@@ -92,8 +102,6 @@ fn may_be_h2(failure: &HttpFailure) -> bool {
     }
 }
 
-/// The request was sent and nothing came back in time. Who is silent can be said only of a request
-/// that was acknowledged, on a route that brings answers of unrelated hosts.
 fn silent(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.http() else { return Ok(None) };
     if failure.kind != HttpKind::Timeout {
@@ -106,22 +114,18 @@ fn silent(case: &Case<'_>) -> Held {
     Found::undetermined().yes()
 }
 
-/// Reset or closed before an answer.
 fn closes(case: &Case<'_>) -> Held {
     stopped(case, &[HttpKind::Closed, HttpKind::Reset, HttpKind::H2])
 }
 
-/// The answer stopped in its head or body.
 fn stalled(case: &Case<'_>) -> Held {
     stopped(case, &[HttpKind::Stalled])
 }
 
-/// The answer ended before its declared length, or inside a chunk.
 fn truncated(case: &Case<'_>) -> Held {
     stopped(case, &[HttpKind::Truncated])
 }
 
-/// No HTTP, conflicting framing, or a head or body without end.
 fn malformed(case: &Case<'_>) -> Held {
     stopped(case, &[HttpKind::Malformed, HttpKind::TooLarge])
 }

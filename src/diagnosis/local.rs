@@ -1,31 +1,41 @@
 //! Wrong on this host: nothing left it, or its own settings lead astray.
 
-use super::case::{Case, Found, Seen, rule};
-use super::{Held, Rule};
-use crate::cause::Cause;
+use super::Held;
+use super::case::{Case, Found, Seen};
 use crate::observation::{Failure, LocalKind, Source, TlsKind, Trip};
 
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::LocalResolverMissing, resolver_missing),
-    rule(Cause::LocalPolicyDenied, policy_denied),
-    rule(Cause::LocalResourcesExhausted, resources_exhausted),
-    rule(Cause::LocalGatewayDead, gateway_dead),
-    rule(Cause::LocalNoRoute, no_route),
-    rule(Cause::LocalClockSkew, clock_skew),
-    rule(Cause::LocalHostsOverride, hosts_override),
-];
+rules! { RULES
+    /// No query could be sent: resolv.conf names no server that can be used.
+    LocalResolverMissing resolver_missing,
 
-/// No query could be sent: resolv.conf names no server that can be used.
+    /// The kernel refused at once, or an ICMP error came from an address of this host.
+    LocalPolicyDenied policy_denied,
+
+    /// No port, descriptor or buffer was left.
+    LocalResourcesExhausted resources_exhausted,
+
+    /// This host's own stack gave up on the neighbour, for the target and for an unrelated host alike.
+    /// A target on the same link that is down looks the same, and is not the gateway.
+    LocalGatewayDead gateway_dead,
+
+    /// The kernel knows no way and said so at once; nothing was sent.
+    LocalNoRoute no_route,
+
+    /// The target's certificate is outside its dates, and so are those of an unrelated host.
+    LocalClockSkew clock_skew,
+
+    /// The address came from the hosts file and does not work; DNS gives another one that does.
+    LocalHostsOverride hosts_override,
+}
+
 fn resolver_missing(case: &Case<'_>) -> Held {
     is(case, LocalKind::NoResolver)
 }
 
-/// The kernel refused at once, or an ICMP error came from an address of this host.
 fn policy_denied(case: &Case<'_>) -> Held {
     is(case, LocalKind::PolicyDenied)
 }
 
-/// No port, descriptor or buffer was left.
 fn resources_exhausted(case: &Case<'_>) -> Held {
     is(case, LocalKind::ResourcesExhausted)
 }
@@ -37,8 +47,6 @@ fn is(case: &Case<'_>, kind: LocalKind) -> Held {
     }
 }
 
-/// This host's own stack gave up on the neighbour, for the target and for an unrelated host alike.
-/// A target on the same link that is down looks the same, and is not the gateway.
 fn gateway_dead(case: &Case<'_>) -> Held {
     if !is_silent_neighbour(case.trip()) || case.proxied() {
         return Ok(None);
@@ -57,7 +65,6 @@ fn is_silent_neighbour(trip: &Trip) -> bool {
         if local.kind == LocalKind::NoRoute && local.icmp.is_some())
 }
 
-/// The kernel knows no way and said so at once; nothing was sent.
 fn no_route(case: &Case<'_>) -> Held {
     match case.local() {
         Some(local) if local.kind == LocalKind::NoRoute && local.icmp.is_none() => {
@@ -67,7 +74,6 @@ fn no_route(case: &Case<'_>) -> Held {
     }
 }
 
-/// The target's certificate is outside its dates, and so are those of an unrelated host.
 fn clock_skew(case: &Case<'_>) -> Held {
     if !is_dated(case.trip()) {
         return Ok(None);
@@ -85,7 +91,6 @@ fn is_dated(trip: &Trip) -> bool {
         if matches!(tls.kind, TlsKind::Expired | TlsKind::NotYetValid))
 }
 
-/// The address came from the hosts file and does not work; DNS gives another one that does.
 fn hosts_override(case: &Case<'_>) -> Held {
     if case.trip().lookup.source != Source::Hosts || case.stopped().is_none() {
         return Ok(None);

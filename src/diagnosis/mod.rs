@@ -5,6 +5,9 @@
 //! notes, or a lesser cause where there is no fault. Rules read marks and counters, never names,
 //! addresses or texts of any particular network.
 
+#[macro_use]
+mod rule;
+
 mod answer;
 mod author;
 mod case;
@@ -41,6 +44,7 @@ pub use verdict::{Confidence, Finding, NetworkState, RouteVerdict, TargetVerdict
 pub use weigh::{Weighed, weigh};
 
 use case::{Case, Found, Needed};
+pub use rule::Rule;
 
 /// All that is known when a decision is due.
 #[derive(Clone, Debug)]
@@ -193,14 +197,6 @@ pub enum Decision {
     Ask(Vec<Experiment>),
 }
 
-/// One rule of a table.
-pub(crate) struct Rule {
-    /// What it decides.
-    pub(crate) cause: Cause,
-    /// Whether it holds.
-    pub(crate) holds: fn(&Case<'_>) -> Held,
-}
-
 /// Yes with its proof, no, or what is needed to say.
 pub(crate) type Held = Result<Option<Found>, Needed>;
 
@@ -217,6 +213,25 @@ const FAULTS: &[&[Rule]] = &[
     http::RULES,
     credential::RULES,
     answer::RULES,
+    verdict::RULES,
+];
+
+/// All rules, as they are printed: faults, what the repeat makes of them, facts.
+pub const RULES: &[&[Rule]] = &[
+    pac::RULES,
+    local::RULES,
+    dns::RULES,
+    tcp::RULES,
+    login::RULES,
+    proxy::RULES,
+    tls::RULES,
+    http::RULES,
+    credential::RULES,
+    answer::RULES,
+    verdict::RULES,
+    verdict::CONFIRMATION,
+    facts::FACTS,
+    pac::FACTS,
 ];
 
 /// Decides, or asks.

@@ -1,31 +1,44 @@
 //! The PAC file of a route: it cannot be had, it gives no way, or the way that it names first is dead.
 
-use super::case::{Case, Found, rule};
-use super::{Held, Rule};
-use crate::cause::{Cause, Status};
+use super::Held;
+use super::case::{Case, Found};
+use crate::cause::Status;
 use crate::observation::{DnsKind, Failure, LocalKind, PacFailure, ProxyKind, TcpKind};
 
-/// Before the rules of what the chosen entry met: a direct way that is closed is not why nothing works.
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::PacUnavailable, unavailable),
-    rule(Cause::PacInvalid, invalid),
-    rule(Cause::ProxyNameUnresolvable, tail_of_unknown),
-    rule(Cause::ProxyDown, tail_of_down),
-    rule(Cause::ProxyUnreachable, tail_of_unreachable),
-];
+rules! { RULES
+    /// The file cannot be had. That there is none is said by a file system, or by a server that answers;
+    /// what stops the way to the server is not told apart here.
+    PacUnavailable unavailable,
 
-pub(super) const FACTS: &[Rule] = &[
-    rule(Cause::ProxyNameUnresolvable, first_is_unknown),
-    rule(Cause::ProxyDown, first_is_down),
-    rule(Cause::ProxyUnreachable, first_is_unreachable),
-];
+    /// The file was had, and gives no way. Where it was not decided in time, a server or a resolver that
+    /// was waited for may be slow.
+    PacInvalid invalid,
+
+    /// The proxy that the PAC file names first has a name without an address, and what comes after it leads nowhere.
+    ProxyNameUnresolvable tail_of_unknown,
+
+    /// The proxy that the PAC file names first refuses connections, and what comes after it leads nowhere.
+    ProxyDown tail_of_down,
+
+    /// The proxy that the PAC file names first is not reached, and what comes after it leads nowhere.
+    ProxyUnreachable tail_of_unreachable,
+}
+
+rules! { FACTS
+    /// The proxy that the PAC file names first has a name without an address; a later entry works.
+    ProxyNameUnresolvable first_is_unknown,
+
+    /// The proxy that the PAC file names first refuses connections; a later entry works.
+    ProxyDown first_is_down,
+
+    /// The proxy that the PAC file names first is not reached; a later entry works.
+    ProxyUnreachable first_is_unreachable,
+}
 
 fn stop<'a>(case: &Case<'a>) -> Option<&'a PacFailure> {
     case.trip().pac.as_ref()?.stop.as_ref()
 }
 
-/// The file cannot be had. That there is none is said by a file system, or by a server that answers;
-/// what stops the way to the server is not told apart here.
 fn unavailable(case: &Case<'_>) -> Held {
     match stop(case) {
         Some(PacFailure::Unavailable { failure: None, status, .. }) => match status {
@@ -37,8 +50,6 @@ fn unavailable(case: &Case<'_>) -> Held {
     }
 }
 
-/// The file was had, and gives no way. Where it was not decided in time, a server or a resolver that
-/// was waited for may be slow.
 fn invalid(case: &Case<'_>) -> Held {
     match stop(case) {
         Some(PacFailure::Invalid(_)) => Found::high().yes(),
@@ -137,17 +148,14 @@ fn passed_over(case: &Case<'_>, how: Dead) -> Held {
     }
 }
 
-/// Its name has no address.
 fn first_is_unknown(case: &Case<'_>) -> Held {
     passed_over(case, Dead::Unknown)
 }
 
-/// It refuses connections.
 fn first_is_down(case: &Case<'_>) -> Held {
     passed_over(case, Dead::Down)
 }
 
-/// It is not reached.
 fn first_is_unreachable(case: &Case<'_>) -> Held {
     passed_over(case, Dead::Unreachable)
 }

@@ -1,33 +1,67 @@
 //! The way to the proxy, and what it says where a tunnel is asked for. Logins are `login`.
 
-use super::case::{Case, Found, Needed, Seen, proxy_failure, rule};
+use super::Held;
+use super::case::{Case, Found, Needed, Seen, proxy_failure};
 use super::hops::our_firewall;
-use super::{Held, Rule};
-use crate::cause::{Cause, Party};
+use crate::cause::Party;
 use crate::observation::{
     Change, Control, Failure, LocalKind, ProxyFailure, ProxyKind, Sent, TcpKind, TlsKind, Trip,
 };
 
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::ProxyNameUnresolvable, name_unresolvable),
-    rule(Cause::ProxyDown, down),
-    rule(Cause::ProxyUnreachable, unreachable),
-    rule(Cause::ProxyMisconfigured, misconfigured),
-    rule(Cause::ProxyTlsFailed, tls_failed),
-    rule(Cause::ProxyLoginRequired, login_required),
-    rule(Cause::ProxyConnectUnsupported, connect_unsupported),
-    rule(Cause::ProxyDeniesAll, denies_all),
-    rule(Cause::ProxyDenied, denied),
-    rule(Cause::ProxyDnsFailed, dns_failed),
-    rule(Cause::ProxyOverloaded, overloaded),
-    rule(Cause::ProxyUpstreamBlocked, upstream_blocked),
-    rule(Cause::ProxyFailed, failed),
-    rule(Cause::ProxySilent, silent),
-    rule(Cause::ProxyCloses, closes),
-    rule(Cause::ProxyTunnelBroken, tunnel_broken),
-];
+rules! { RULES
+    /// The proxy's own name has no address; other names have.
+    ProxyNameUnresolvable name_unresolvable,
 
-/// The proxy's own name has no address; other names have.
+    /// The proxy's address answers with a reset, and no router of ours does in its place: nobody listens on
+    /// that port.
+    ProxyDown down,
+
+    /// The proxy's address is silent, a hop says that it cannot be reached, or a router of ours stops the way.
+    ProxyUnreachable unreachable,
+
+    /// What answers does not speak what the configuration says: not HTTP, not SOCKS, not TLS.
+    ProxyMisconfigured misconfigured,
+
+    /// The handshake with the proxy itself fails: by what it shows for certain, else perhaps by a device
+    /// before it.
+    ProxyTlsFailed tls_failed,
+
+    /// A redirect instead of a tunnel: programs cannot follow it.
+    ProxyLoginRequired login_required,
+
+    /// 405 or 501 to CONNECT, or reply 7 of SOCKS (RFC 1928 6).
+    ProxyConnectUnsupported connect_unsupported,
+
+    /// The proxy refuses an unrelated host in the same way.
+    ProxyDeniesAll denies_all,
+
+    /// The proxy refuses this target and lets an unrelated host through.
+    ProxyDenied denied,
+
+    /// The proxy could not resolve a name that exists: another route knows it, or it is the provider's own.
+    ProxyDnsFailed dns_failed,
+
+    /// 429 or 503 to every host, and no word of what is behind the proxy.
+    ProxyOverloaded overloaded,
+
+    /// The proxy is refused or left waiting behind it: by its own word, or for this target only. By a
+    /// firewall, where another route reaches the target.
+    ProxyUpstreamBlocked upstream_blocked,
+
+    /// An error of the proxy that says nothing more. Many answer so for a site that is down: it is the
+    /// proxy's where unrelated hosts get the same, or another route reaches the target.
+    ProxyFailed failed,
+
+    /// It takes CONNECT and never answers, for an unrelated host neither.
+    ProxySilent silent,
+
+    /// It closes or resets instead of an answer.
+    ProxyCloses closes,
+
+    /// A tunnel is opened and carries no handshake, for an unrelated host neither.
+    ProxyTunnelBroken tunnel_broken,
+}
+
 fn name_unresolvable(case: &Case<'_>) -> Held {
     match case.proxy() {
         Some(failure) if failure.kind == ProxyKind::Resolve => match case.control_name()? {
@@ -38,8 +72,6 @@ fn name_unresolvable(case: &Case<'_>) -> Held {
     }
 }
 
-/// The proxy's address answers with a reset, and no router of ours does in its place: nobody listens on
-/// that port.
 fn down(case: &Case<'_>) -> Held {
     match inner_tcp(case) {
         Some((TcpKind::Refused, false)) if stopped_by_ours(case)?.is_none() => Found::high().yes(),
@@ -55,7 +87,6 @@ fn stopped_by_ours(case: &Case<'_>) -> Result<Option<Found>, Needed> {
     }
 }
 
-/// The proxy's address is silent, a hop says that it cannot be reached, or a router of ours stops the way.
 fn unreachable(case: &Case<'_>) -> Held {
     if case.proxied()
         && case
@@ -84,7 +115,6 @@ fn inner_tcp(case: &Case<'_>) -> Option<(TcpKind, bool)> {
     }
 }
 
-/// What answers does not speak what the configuration says: not HTTP, not SOCKS, not TLS.
 fn misconfigured(case: &Case<'_>) -> Held {
     is(case, |failure| {
         failure.kind == ProxyKind::NotAProxy || inner_tls(failure) == Some(TlsKind::NotTls)
@@ -103,8 +133,6 @@ fn inner_tls(failure: &ProxyFailure) -> Option<TlsKind> {
     }
 }
 
-/// The handshake with the proxy itself fails: by what it shows for certain, else perhaps by a device
-/// before it.
 fn tls_failed(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy().filter(|failure| failure.kind == ProxyKind::Tls) else {
         return Ok(None);
@@ -118,12 +146,10 @@ fn tls_failed(case: &Case<'_>) -> Held {
     }
 }
 
-/// A redirect instead of a tunnel: programs cannot follow it.
 fn login_required(case: &Case<'_>) -> Held {
     is(case, |failure| failure.kind == ProxyKind::Redirect)
 }
 
-/// 405 or 501 to CONNECT, or reply 7 of SOCKS (RFC 1928 6).
 fn connect_unsupported(case: &Case<'_>) -> Held {
     is(case, |failure| matches!(failure.status, Some(405 | 501)) || failure.socks == Some(7))
 }
@@ -184,7 +210,6 @@ fn answer_of(trip: &Trip) -> Option<u16> {
     proxy_failure(trip)?.answer()
 }
 
-/// The proxy refuses an unrelated host in the same way.
 fn denies_all(case: &Case<'_>) -> Held {
     let Some(status) = refusal(case) else { return Ok(None) };
     match case.control_host()?.failed().and_then(answer_of) {
@@ -195,7 +220,6 @@ fn denies_all(case: &Case<'_>) -> Held {
     }
 }
 
-/// The proxy refuses this target and lets an unrelated host through.
 fn denied(case: &Case<'_>) -> Held {
     if refusal(case).is_none() {
         return Ok(None);
@@ -245,7 +269,6 @@ fn says_so_of_no_name(case: &Case<'_>, failure: &ProxyFailure) -> Result<bool, N
     Ok(case.seen(Change::RandomTunnel)?.failed().is_some_and(same))
 }
 
-/// The proxy could not resolve a name that exists: another route knows it, or it is the provider's own.
 fn dns_failed(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
     if !could_not_resolve(&failure) && !says_so_of_no_name(case, &failure)? {
@@ -263,7 +286,6 @@ fn dns_failed(case: &Case<'_>) -> Held {
     Found::undetermined().yes()
 }
 
-/// 429 or 503 to every host, and no word of what is behind the proxy.
 fn overloaded(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
     let Some(status @ (429 | 503)) = failure.status else { return Ok(None) };
@@ -279,8 +301,6 @@ fn overloaded(case: &Case<'_>) -> Held {
     }
 }
 
-/// The proxy is refused or left waiting behind it: by its own word, or for this target only. By a
-/// firewall, where another route reaches the target.
 fn upstream_blocked(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
     let says_so = could_not_connect(&failure);
@@ -300,8 +320,6 @@ fn upstream_blocked(case: &Case<'_>) -> Held {
     }
 }
 
-/// An error of the proxy that says nothing more. Many answer so for a site that is down: it is the
-/// proxy's where unrelated hosts get the same, or another route reaches the target.
 fn failed(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
     if !is_server_error(failure.answer()) {
@@ -319,7 +337,6 @@ fn failed(case: &Case<'_>) -> Held {
     }
 }
 
-/// It takes CONNECT and never answers, for an unrelated host neither.
 fn silent(case: &Case<'_>) -> Held {
     match case.proxy() {
         Some(failure) if failure.kind == ProxyKind::Timeout => match case.control_host()? {
@@ -333,7 +350,6 @@ fn silent(case: &Case<'_>) -> Held {
     }
 }
 
-/// It closes or resets instead of an answer.
 fn closes(case: &Case<'_>) -> Held {
     match case.proxy() {
         Some(failure) if is_cut_off(failure.kind) => match case.control_host()? {
@@ -347,7 +363,6 @@ fn closes(case: &Case<'_>) -> Held {
     }
 }
 
-/// A tunnel is opened and carries no handshake, for an unrelated host neither.
 fn tunnel_broken(case: &Case<'_>) -> Held {
     if !case.proxied() || !case.tls().is_some_and(|(_, failure)| is_cut(failure.kind)) {
         return Ok(None);

@@ -106,6 +106,7 @@ fn flapping(verdict: RouteVerdict, before: Option<&RouteVerdict>) -> RouteVerdic
             ),
             means: "The check changes too often to have a verdict.".to_owned(),
             ask: "What changes on the way every few minutes?".to_owned(),
+            rule: "steady::flapping".to_owned(),
             cause: Cause::Intermittent,
             party: row.party,
             status: row.status,

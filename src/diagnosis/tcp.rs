@@ -1,25 +1,45 @@
 //! No connection, on a direct route.
 
-use super::case::{Case, Found, Seen, rule};
+use super::case::{Case, Found, Seen};
 use super::hops::our_firewall;
 use super::proxy::{could_not_connect, could_not_resolve};
-use super::{Baseline, Held, Rule};
-use crate::cause::{Cause, Party};
+use super::{Baseline, Held};
+use crate::cause::Party;
 use crate::observation::{
     Change, Class, Control, Failure, LocalKind, ProxyKind, Sent, TcpKind, Trip,
 };
 
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::UplinkDown, uplink_down),
-    rule(Cause::TcpRejected, rejected_by_icmp),
-    rule(Cause::TcpUnreachable, unreachable),
-    rule(Cause::EgressBlocked, egress_blocked),
-    rule(Cause::EdgeUnreachable, edge_unreachable),
-    rule(Cause::Ipv6Broken, ipv6_alone),
-    rule(Cause::Ipv4Broken, ipv4_alone),
-    rule(Cause::TcpRejected, rejected),
-    rule(Cause::TcpDropped, dropped),
-];
+rules! { RULES
+    /// The control hosts, which worked before, are not reached any more either.
+    UplinkDown uplink_down,
+
+    /// A hop that is not the target says "prohibited", and is named.
+    TcpRejected rejected_by_icmp,
+
+    /// A hop says that it has no way there, or this host finds nobody on its link at that address while
+    /// other addresses are reached.
+    TcpUnreachable unreachable,
+
+    /// Hosts of different owners, outside, are not reached alike, and never were over this route. Usual
+    /// in an enterprise that leaves through proxies. Where nothing was measured before it may as well be
+    /// a dead uplink, unless another way out works.
+    EgressBlocked egress_blocked,
+
+    /// No route reaches the target, and on each of them an unrelated host works.
+    EdgeUnreachable edge_unreachable,
+
+    /// Only the first address was to be tried, an IPv6 one; those of IPv4 work.
+    Ipv6Broken ipv6_alone,
+
+    /// Only the first address was to be tried, an IPv4 one; those of IPv6 work.
+    Ipv4Broken ipv4_alone,
+
+    /// A reset instead of a connection. Whose, only another route can tell.
+    TcpRejected rejected,
+
+    /// No answer to the SYN. Whether it was dropped here or there, only another route can tell.
+    TcpDropped dropped,
+}
 
 /// Whether a trip ended before a connection was made, be it by the proxy's word.
 fn is_unreached(trip: &Trip) -> bool {
@@ -31,7 +51,6 @@ fn is_unreached(trip: &Trip) -> bool {
     }
 }
 
-/// The control hosts, which worked before, are not reached any more either.
 fn uplink_down(case: &Case<'_>) -> Held {
     let by_the_proxy = case.proxy().is_some_and(|proxy| could_not_connect(&proxy));
     if case.tcp().is_none() && !by_the_proxy || case.walk.baseline != Baseline::Good {
@@ -45,7 +64,6 @@ fn uplink_down(case: &Case<'_>) -> Held {
     }
 }
 
-/// A hop that is not the target says "prohibited", and is named.
 fn rejected_by_icmp(case: &Case<'_>) -> Held {
     match case.tcp() {
         Some((leg, failure)) if failure.kind == TcpKind::IcmpProhibited => match failure.icmp {
@@ -56,8 +74,6 @@ fn rejected_by_icmp(case: &Case<'_>) -> Held {
     }
 }
 
-/// A hop says that it has no way there, or this host finds nobody on its link at that address while
-/// other addresses are reached.
 fn unreachable(case: &Case<'_>) -> Held {
     if let Some(local) = case.local() {
         let silent_neighbour = local.kind == LocalKind::NoRoute && local.icmp.is_some();
@@ -72,9 +88,6 @@ fn unreachable(case: &Case<'_>) -> Held {
     }
 }
 
-/// Hosts of different owners, outside, are not reached alike, and never were over this route. Usual
-/// in an enterprise that leaves through proxies. Where nothing was measured before it may as well be
-/// a dead uplink, unless another way out works.
 fn egress_blocked(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.tcp().filter(|(leg, _)| !Class::of(leg.address.ip()).is_inside())
     else {
@@ -97,7 +110,6 @@ fn egress_blocked(case: &Case<'_>) -> Held {
     }
 }
 
-/// No route reaches the target, and on each of them an unrelated host works.
 fn edge_unreachable(case: &Case<'_>) -> Held {
     if !is_refused_beyond(case) || !case.every_route(is_refused_beyond) {
         return Ok(None);
@@ -123,12 +135,10 @@ fn is_refused_beyond(case: &Case<'_>) -> bool {
     case.tcp().is_some() || by_the_proxy
 }
 
-/// Only the first address was to be tried, an IPv6 one; those of IPv4 work.
 fn ipv6_alone(case: &Case<'_>) -> Held {
     family_alone(case, true)
 }
 
-/// Only the first address was to be tried, an IPv4 one; those of IPv6 work.
 fn ipv4_alone(case: &Case<'_>) -> Held {
     family_alone(case, false)
 }
@@ -148,7 +158,6 @@ fn family_alone(case: &Case<'_>, v6: bool) -> Held {
     Ok(None)
 }
 
-/// A reset instead of a connection. Whose, only another route can tell.
 fn rejected(case: &Case<'_>) -> Held {
     match case.tcp() {
         Some((_, failure)) => match failure.kind {
@@ -161,7 +170,6 @@ fn rejected(case: &Case<'_>) -> Held {
     }
 }
 
-/// No answer to the SYN. Whether it was dropped here or there, only another route can tell.
 fn dropped(case: &Case<'_>) -> Held {
     match case.tcp() {
         Some((_, failure)) if failure.kind == TcpKind::Timeout => only_here(case),

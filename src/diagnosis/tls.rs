@@ -1,32 +1,69 @@
 //! No finished handshake: cut, refused, or shown a certificate that nobody here accepts.
 
-use super::case::{Case, Found, Seen, rule};
+use super::case::{Case, Found, Seen};
 use super::hops::our_firewall;
-use super::{Confidence, Held, Rule};
-use crate::cause::{Cause, Party, Status};
+use super::{Confidence, Held};
+use crate::cause::{Party, Status};
 use crate::observation::{Change, Control, Failure, Leg, Sent, Socket, TlsFailure, TlsKind, Trip};
 
-pub(super) const RULES: &[Rule] = &[
-    rule(Cause::TlsClientCertRejected, client_cert_rejected),
-    rule(Cause::TlsClientCertRequired, client_cert_required),
-    rule(Cause::MtuBlackhole, mtu_blackhole),
-    rule(Cause::TlsVersionUnsupported, version_unsupported),
-    rule(Cause::SniFiltered, sni_filtered),
-    rule(Cause::TlsHelloTooLarge, hello_too_large),
-    rule(Cause::TcpDataDropped, data_dropped),
-    rule(Cause::EdgeTlsFailed, edge_tls_failed),
-    rule(Cause::TlsPlaintextReply, plaintext_reply),
-    rule(Cause::TlsCorrupted, corrupted),
-    rule(Cause::TlsInspectionUntrusted, inspection_untrusted),
-    rule(Cause::InspectionCertInvalid, inspection_cert_invalid),
-    rule(Cause::CertExpired, cert_expired),
-    rule(Cause::CertNotYetValid, cert_not_yet_valid),
-    rule(Cause::CertWrongName, cert_wrong_name),
-    rule(Cause::CertSelfSigned, cert_self_signed),
-    rule(Cause::CertUnknownIssuer, cert_unknown_issuer),
-];
+rules! { RULES
+    /// Our client certificate was shown, and refused.
+    TlsClientCertRejected client_cert_rejected,
 
-/// Our client certificate was shown, and refused.
+    /// The server demands a client certificate, and none is configured.
+    TlsClientCertRequired client_cert_required,
+
+    /// Full segments vanish and small ones pass: the small end of our hello is there and its begin is not,
+    /// or there is a gap before what came of theirs. With small segments the same handshake is finished.
+    MtuBlackhole mtu_blackhole,
+
+    /// protocol_version, insufficient_security, or handshake_failure for other names alike (RFC 8446 6.2).
+    TlsVersionUnsupported version_unsupported,
+
+    /// The handshake is cut when it names the target; with another name the same address answers.
+    SniFiltered sni_filtered,
+
+    /// The usual, post-quantum `ClientHello` is cut whatever name it has, and a small one passes: something
+    /// cannot take a hello of two segments. Smaller segments alone do not help, or it was no silence.
+    TlsHelloTooLarge hello_too_large,
+
+    /// A connection is made, and nothing that is sent on it is ever acknowledged, whatever its name and size.
+    /// Where every other route is cut too, it is the edge's.
+    TcpDataDropped data_dropped,
+
+    /// The address fails the handshake for every name, on every route, and unrelated hosts work.
+    EdgeTlsFailed edge_tls_failed,
+
+    /// The first byte is no TLS record.
+    TlsPlaintextReply plaintext_reply,
+
+    /// A record does not decrypt or decode; on another route all do.
+    TlsCorrupted corrupted,
+
+    /// A root that nobody here trusts, and not the origin's: an unrelated host shows the same issuer, or
+    /// another route shows the real chain.
+    TlsInspectionUntrusted inspection_untrusted,
+
+    /// A certificate that no public CA issued is outside its dates or for another name, and another route
+    /// or an unrelated host shows that it is not the origin's.
+    InspectionCertInvalid inspection_cert_invalid,
+
+    /// The leaf or an intermediate is past its end, and the clock is right.
+    CertExpired cert_expired,
+
+    /// The certificate's begin is to come, and the clock is right.
+    CertNotYetValid cert_not_yet_valid,
+
+    /// The certificate is for other names, at the right address.
+    CertWrongName cert_wrong_name,
+
+    /// The leaf is its own issuer.
+    CertSelfSigned cert_self_signed,
+
+    /// Nobody here knows the issuer.
+    CertUnknownIssuer cert_unknown_issuer,
+}
+
 fn client_cert_rejected(case: &Case<'_>) -> Held {
     match case.tls() {
         Some((leg, failure)) if failure.kind == TlsKind::ClientCertificate => {
@@ -37,8 +74,6 @@ fn client_cert_rejected(case: &Case<'_>) -> Held {
     }
 }
 
-/// Full segments vanish and small ones pass: the small end of our hello is there and its begin is not,
-/// or there is a gap before what came of theirs. With small segments the same handshake is finished.
 fn mtu_blackhole(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
     let Some(socket) = failure.socket.filter(|_| failure.kind == TlsKind::Timeout) else {
@@ -52,8 +87,6 @@ fn mtu_blackhole(case: &Case<'_>) -> Held {
     Found::high().by(Control::ClampedSegments).yes()
 }
 
-/// The usual, post-quantum `ClientHello` is cut whatever name it has, and a small one passes: something
-/// cannot take a hello of two segments. Smaller segments alone do not help, or it was no silence.
 fn hello_too_large(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = cut(case).filter(|(leg, _)| leg.chain.is_none()) else {
         return Ok(None);
@@ -76,7 +109,6 @@ fn hello_too_large(case: &Case<'_>) -> Held {
     found.status(Status::Broken).yes()
 }
 
-/// The server demands a client certificate, and none is configured.
 fn client_cert_required(case: &Case<'_>) -> Held {
     match case.tls().filter(|_| case.unusable_certificate().is_none()) {
         Some((_, failure)) if failure.kind == TlsKind::ClientCertificate => Found::high().yes(),
@@ -101,7 +133,6 @@ fn cut<'a>(case: &Case<'a>) -> Option<(&'a Leg, &'a TlsFailure)> {
     })
 }
 
-/// protocol_version, insufficient_security, or handshake_failure for other names alike (RFC 8446 6.2).
 fn version_unsupported(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
     let says_so =
@@ -128,7 +159,6 @@ fn is_alike(one: &TlsFailure, other: &TlsFailure) -> bool {
     one.kind == other.kind && one.peers_alert() == other.peers_alert()
 }
 
-/// The handshake is cut when it names the target; with another name the same address answers.
 fn sni_filtered(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = cut(case) else { return Ok(None) };
     let other_name = case.other_name(leg)?;
@@ -149,8 +179,6 @@ fn sni_filtered(case: &Case<'_>) -> Held {
     }
 }
 
-/// A connection is made, and nothing that is sent on it is ever acknowledged, whatever its name and size.
-/// Where every other route is cut too, it is the edge's.
 fn data_dropped(case: &Case<'_>) -> Held {
     let unheard = |failure: &TlsFailure| {
         let unacknowledged = |socket: Socket| socket.unacked > 0 && socket.bytes_acked == 0;
@@ -173,7 +201,6 @@ fn data_dropped(case: &Case<'_>) -> Held {
     Found::undetermined().yes()
 }
 
-/// The address fails the handshake for every name, on every route, and unrelated hosts work.
 fn edge_tls_failed(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = cut(case) else { return Ok(None) };
     let other_name = case.other_name(leg)?;
@@ -186,7 +213,6 @@ fn edge_tls_failed(case: &Case<'_>) -> Held {
     of_the_server(case, |other| cut(other).is_some())
 }
 
-/// The first byte is no TLS record.
 fn plaintext_reply(case: &Case<'_>) -> Held {
     match case.tls() {
         Some((_, failure)) if failure.kind == TlsKind::NotTls => of_the_server(case, |other| {
@@ -196,7 +222,6 @@ fn plaintext_reply(case: &Case<'_>) -> Held {
     }
 }
 
-/// A record does not decrypt or decode; on another route all do.
 fn corrupted(case: &Case<'_>) -> Held {
     match case.tls() {
         Some((_, failure)) if failure.kind == TlsKind::Corrupted => {
@@ -217,8 +242,6 @@ fn of_the_server(case: &Case<'_>, alike: impl Fn(&Case<'_>) -> bool) -> Held {
     Found::undetermined().yes()
 }
 
-/// A root that nobody here trusts, and not the origin's: an unrelated host shows the same issuer, or
-/// another route shows the real chain.
 fn inspection_untrusted(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
     if !matches!(failure.kind, TlsKind::UnknownIssuer | TlsKind::SelfSigned) {
@@ -242,8 +265,6 @@ fn inspection_untrusted(case: &Case<'_>) -> Held {
     }
 }
 
-/// A certificate that no public CA issued is outside its dates or for another name, and another route
-/// or an unrelated host shows that it is not the origin's.
 fn inspection_cert_invalid(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
     let wrong =
@@ -263,27 +284,22 @@ fn inspection_cert_invalid(case: &Case<'_>) -> Held {
     }
 }
 
-/// The leaf or an intermediate is past its end, and the clock is right.
 fn cert_expired(case: &Case<'_>) -> Held {
     certificate(case, TlsKind::Expired)
 }
 
-/// The certificate's begin is to come, and the clock is right.
 fn cert_not_yet_valid(case: &Case<'_>) -> Held {
     certificate(case, TlsKind::NotYetValid)
 }
 
-/// The certificate is for other names, at the right address.
 fn cert_wrong_name(case: &Case<'_>) -> Held {
     certificate(case, TlsKind::WrongName)
 }
 
-/// The leaf is its own issuer.
 fn cert_self_signed(case: &Case<'_>) -> Held {
     certificate(case, TlsKind::SelfSigned)
 }
 
-/// Nobody here knows the issuer.
 fn cert_unknown_issuer(case: &Case<'_>) -> Held {
     certificate(case, TlsKind::UnknownIssuer)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Case, Found, Needed};
 use super::facts::FACTS;
-use super::{EvidenceLine, FAULTS, Key, Rule, Symptom, experiment, words};
+use super::{EvidenceLine, FAULTS, Held, Key, Rule, Symptom, experiment, words};
 use crate::cause::{Cause, Layer, Party, Status};
 use crate::observation::{Change, Control, Expect};
 
@@ -68,6 +68,8 @@ impl NetworkState {
 /// One cause, with its words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// The rule that decided.
+    pub rule: String,
     /// The cause.
     pub cause: Cause,
     /// Where it shows.
@@ -122,13 +124,49 @@ pub struct TargetVerdict {
     pub summary: String,
 }
 
+rules! { RULES
+    /// The trip failed, and no rule fits. All of the evidence is kept, so that it can become one.
+    Unknown unknown,
+}
+
+rules! { CONFIRMATION
+    /// The same trip once failed and once arrived within seconds, so that no cause can be named.
+    Intermittent intermittent,
+}
+
+fn unknown(case: &Case<'_>) -> Held {
+    if case.symptom().is_some() { Found::undetermined().yes() } else { Ok(None) }
+}
+
+fn intermittent(case: &Case<'_>) -> Held {
+    let Some(repeat) = case.repeat() else { return Ok(None) };
+    let arrives = |symptom: Option<Symptom>| symptom.is_none();
+    if arrives(case.symptom()) == arrives(case.symptom_of(repeat)) {
+        return Ok(None);
+    }
+    Found::undetermined().by(Control::Repeat).yes()
+}
+
+/// A rule that holds, with its proof.
+#[derive(Clone, Debug)]
+pub(super) struct Holds {
+    pub(super) rule: &'static Rule,
+    pub(super) found: Found,
+}
+
+impl Holds {
+    fn status(&self) -> Status {
+        self.found.status.unwrap_or(self.rule.cause.row().status)
+    }
+}
+
 /// The verdict of a route, or what is needed for it.
 pub(super) fn of_route(case: &Case<'_>) -> Result<RouteVerdict, Needed> {
     let mut needed = Vec::new();
     let symptom = case.symptom();
     let fault = decide(case, &mut needed);
     let facts = collect(case, &mut needed);
-    let status = fault.as_ref().map_or(Status::Ok, |(cause, found)| status_of(*cause, found));
+    let status = fault.as_ref().map_or(Status::Ok, Holds::status);
     // Asked for together with what a rule needs, so that it costs no time of its own.
     let confirm = case.asks && case.is_news(status);
     if confirm && let Err(Needed(repeat)) = case.seen(Change::Repeat) {
@@ -137,64 +175,56 @@ pub(super) fn of_route(case: &Case<'_>) -> Result<RouteVerdict, Needed> {
     if !needed.is_empty() {
         return Err(Needed(needed));
     }
-    let fault = if confirm { confirmed(case, fault) } else { fault };
+    let fault = if confirm { confirmed(case, fault)? } else { fault };
     Ok(publish(case, fault.as_ref(), &facts, symptom))
 }
 
 /// The first fault that holds. What a rule above it still needs is noted.
-fn decide(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Option<(Cause, Found)> {
-    let symptom = case.symptom();
+fn decide(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Option<Holds> {
     // Nothing failed, and the key is not at fault: no rule can hold. Most checks end here.
-    if symptom.is_none() && matches!(case.target().key, Key::None | Key::InForce(_)) {
+    if case.symptom().is_none() && matches!(case.target().key, Key::None | Key::InForce(_)) {
         return None;
     }
-    for Rule { cause, holds } in FAULTS.iter().copied().flatten() {
-        match holds(case) {
-            Ok(Some(found)) => return Some((*cause, found)),
-            Ok(None) => {}
-            Err(more) => needed.extend(more.0),
-        }
-    }
-    symptom.map(|_| (Cause::Unknown, Found::undetermined()))
+    holding(FAULTS.iter().copied().flatten(), case, needed).next()
 }
 
-fn collect(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Vec<(Cause, Found)> {
-    let mut facts = Vec::new();
-    for Rule { cause, holds } in FACTS.iter().chain(super::pac::FACTS) {
-        match holds(case) {
-            Ok(Some(found)) => facts.push((*cause, found)),
-            Ok(None) => {}
-            Err(more) => needed.extend(more.0),
-        }
-    }
-    facts
+fn collect(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Vec<Holds> {
+    holding(FACTS.iter().chain(super::pac::FACTS), case, needed).collect()
 }
 
-fn status_of(cause: Cause, found: &Found) -> Status {
-    found.status.unwrap_or(cause.row().status)
+fn holding(
+    rules: impl Iterator<Item = &'static Rule>,
+    case: &Case<'_>,
+    needed: &mut Vec<super::Experiment>,
+) -> impl Iterator<Item = Holds> {
+    rules.filter_map(|rule| match (rule.holds)(case) {
+        Ok(found) => found.map(|found| Holds { rule, found }),
+        Err(more) => {
+            needed.extend(more.0);
+            None
+        }
+    })
 }
 
 /// What the repeat makes of it: the same again confirms; the opposite is a fault of its own.
-fn confirmed(case: &Case<'_>, fault: Option<(Cause, Found)>) -> Option<(Cause, Found)> {
-    let unconfirmed = |(cause, found): (Cause, Found)| (cause, found.at_most(Confidence::Medium));
-    let Some(repeat) = case.repeat() else { return fault.map(unconfirmed) };
-    let (first, again) = (case.symptom(), case.symptom_of(repeat));
-    if first == again {
-        fault
-    } else if first.is_none() || again.is_none() {
-        Some((Cause::Intermittent, Found::undetermined().by(Control::Repeat)))
-    } else {
-        fault.map(unconfirmed)
+fn confirmed(case: &Case<'_>, fault: Option<Holds>) -> Result<Option<Holds>, Needed> {
+    for rule in CONFIRMATION {
+        if let Some(found) = (rule.holds)(case)? {
+            return Ok(Some(Holds { rule, found }));
+        }
     }
+    let same = case.repeat().is_some_and(|again| case.symptom() == case.symptom_of(again));
+    let weaker = |holds: Holds| Holds { found: holds.found.at_most(Confidence::Medium), ..holds };
+    Ok(if same { fault } else { fault.map(weaker) })
 }
 
 fn publish(
     case: &Case<'_>,
-    fault: Option<&(Cause, Found)>,
-    facts: &[(Cause, Found)],
+    fault: Option<&Holds>,
+    facts: &[Holds],
     symptom: Option<Symptom>,
 ) -> RouteVerdict {
-    let word = |(cause, found): &(Cause, Found)| words::finding(case, *cause, found);
+    let word = |holds: &Holds| words::finding(case, holds);
     let mut notes: Vec<Finding> = facts.iter().map(word).collect();
     let mut headline = fault.map(word);
     if headline.is_none() {

@@ -2,15 +2,17 @@
 //! measurements. A peer's text never gets in here.
 
 use super::case::{Case, Found};
+use super::verdict::Holds;
 use super::{Confidence, Finding, experiment};
-use crate::cause::{Cause, Layer, Party};
+use crate::cause::{Layer, Party};
 use crate::diagnosis::ControlResult;
 use crate::observation::{Failure, Login, ProxyFailure, Source};
 
 /// A summary at most, in ASCII characters.
 const SUMMARY: usize = 140;
 
-pub(super) fn finding(case: &Case<'_>, cause: Cause, found: &Found) -> Finding {
+pub(super) fn finding(case: &Case<'_>, Holds { rule, found }: &Holds) -> Finding {
+    let cause = rule.cause;
     let row = cause.row();
     let mut slots = Slots::of(case, found);
     let in_tunnel = case.trip().leading().is_some_and(|leg| leg.tunnelled.is_some());
@@ -27,6 +29,7 @@ pub(super) fn finding(case: &Case<'_>, cause: Cause, found: &Found) -> Finding {
     let because = because(case, found);
     let head = format!("{} via {}: ", case.target().name, case.walk.route);
     Finding {
+        rule: rule.name().to_owned(),
         cause,
         layer: row.layer.unwrap_or_else(|| ended_in(case)),
         party: found.party.unwrap_or(row.party),

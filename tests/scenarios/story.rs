@@ -110,6 +110,8 @@ pub(super) struct Expected {
     pub(super) status: Status,
     pub(super) network: NetworkState,
     pub(super) cause: Option<Cause>,
+    /// The rule that decides.
+    pub(super) rule: Option<String>,
     pub(super) party: Option<Party>,
     pub(super) confidence: Option<Confidence>,
     /// Left out: the one that the table names.
