@@ -105,6 +105,8 @@ pub struct Trust {
     pub ca_files: Vec<Spanned<PathBuf>>,
     /// `bundled`, or a PEM file.
     pub public_roots: Spanned<String>,
+    /// Bundles of applications that should verify too, PEM.
+    pub also: Vec<Spanned<PathBuf>>,
 }
 
 /// Who is asked for names.
@@ -125,6 +127,8 @@ pub struct Control {
     pub url: Option<Spanned<Text>>,
     /// Several.
     pub urls: Vec<Spanned<Text>>,
+    /// A page in plain HTTP that is known to be empty (204).
+    pub portal_url: Spanned<String>,
     /// How often they are measured without a failure.
     pub interval: Period,
 }
@@ -219,6 +223,10 @@ pub struct Target {
     pub timeout: Option<Spanned<Period>>,
     /// Instead of `probe.addresses`.
     pub addresses: Option<Spanned<String>>,
+    /// The ranges that its name must resolve to.
+    pub private: Vec<Spanned<String>>,
+    /// `us`, where it is a gateway of ours.
+    pub operator: Option<Spanned<String>>,
     /// Labels of `egressd_target_info`.
     pub labels: BTreeMap<Spanned<String>, String>,
 }
@@ -274,7 +282,12 @@ impl Default for Experiments {
 
 impl Default for Trust {
     fn default() -> Self {
-        Self { system: true, ca_files: Vec::new(), public_roots: unplaced("bundled".into()) }
+        Self {
+            system: true,
+            ca_files: Vec::new(),
+            public_roots: unplaced("bundled".into()),
+            also: Vec::new(),
+        }
     }
 }
 
@@ -286,7 +299,12 @@ impl Default for Dns {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { url: None, urls: Vec::new(), interval: Period::seconds(600) }
+        Self {
+            url: None,
+            urls: Vec::new(),
+            portal_url: unplaced(String::new()),
+            interval: Period::seconds(600),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Control hosts over each route, shared: one fresh result serves every target that asks within two
-//! seconds, and what they did when nothing was wrong is remembered as the baseline.
+//! The controls that depend on no target, over each route, shared: one fresh result serves every target that
+//! asks within two seconds, and what they showed when nothing was wrong is remembered as the baseline.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,27 +10,27 @@ use tokio::time::Instant;
 use super::keys;
 use super::way::{self, Along};
 use crate::diagnosis::{Baseline, control_passed};
-use crate::observation::{Control, NotRun, Trip};
+use crate::observation::{Change, Control, NotRun, Trip};
 use crate::plan::{Plan, Route, Way};
 use crate::probe::Network;
 
 /// How long a result is fresh.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// A route, the way that it takes, and a control's place: on a route of a PAC file a control that went another
+/// A route, the way that it takes, and the control: on a route of a PAC file a control that went another
 /// way proves nothing of this one.
-type Key = (String, String, usize);
+type Key = (String, String, Change);
 type Cell = Arc<tokio::sync::Mutex<Option<(Instant, Walked)>>>;
 /// The key of a control as it was walked, and its trip.
 type Walked = (Key, Trip);
 
-/// The control hosts of a plan.
+/// The standing controls of a plan.
 #[derive(Debug)]
 pub struct Controls {
     plan: Arc<Plan>,
     network: Arc<Network>,
     cells: Mutex<BTreeMap<Key, Cell>>,
-    /// Whether each ever worked, where it was measured.
+    /// Where they were measured: whether a control host ever worked, what another showed last.
     worked: Mutex<BTreeMap<Key, bool>>,
 }
 
@@ -40,16 +40,15 @@ impl Controls {
         Self { plan, network, cells: Mutex::default(), worked: Mutex::default() }
     }
 
-    /// A fresh trip to a control host: somebody else's of the last two seconds, or a new one.
-    pub async fn trip(&self, route: &Route, index: usize) -> Result<Trip, NotRun> {
-        self.walked(route, index).await.map(|(_, trip)| trip)
+    /// A fresh trip of a control: somebody else's of the last two seconds, or a new one.
+    pub async fn trip(&self, route: &Route, change: Change) -> Result<Trip, NotRun> {
+        self.walked(route, change).await.map(|(_, trip)| trip)
     }
 
-    async fn walked(&self, route: &Route, index: usize) -> Result<Walked, NotRun> {
-        let control = self.plan.controls.get(index).ok_or(NotRun::NotConfigured)?;
+    async fn walked(&self, route: &Route, change: Change) -> Result<Walked, NotRun> {
         let cell = {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(cells.entry(key(route, index)).or_default())
+            Arc::clone(cells.entry(key(route, change)).or_default())
         };
         let mut kept = cell.lock().await;
         if let Some((at, walked)) = &*kept
@@ -57,39 +56,63 @@ impl Controls {
         {
             return Ok(walked.clone());
         }
+        let walked = self.anew(route, change).await?;
+        *kept = Some((Instant::now(), walked.clone()));
+        Ok(walked)
+    }
+
+    async fn anew(&self, route: &Route, change: Change) -> Result<Walked, NotRun> {
         let planned = |route: &Route| {
+            let mut planned = self.plan.standing(route, change)?;
+            keys::equip(&mut planned);
+            Ok(planned)
+        };
+        let Change::ControlHost(index) = change else {
+            // What it looks at is this host's own way, which a PAC file does not choose.
+            if matches!(route.way, Way::Pac(_)) {
+                return Err(NotRun::NotApplicable);
+            }
+            let trip = self.network.walk(&Arc::new(planned(route)?)).await;
+            return Ok((key(route, change), trip));
+        };
+        let control = self.plan.controls.get(index).ok_or(NotRun::NotConfigured)?;
+        if !self.plan.allowed.contains(&change.control()) {
+            return Err(NotRun::NotAllowed);
+        }
+        let to_host = |route: &Route| {
             let mut planned = self.plan.control_trip(control, route);
             keys::equip(&mut planned);
             planned
         };
         let Along { route: taken, trip } =
-            way::walk(&self.network, route, &control.url, planned).await;
-        let walked = (key(taken.as_ref().unwrap_or(route), index), trip);
-        *kept = Some((Instant::now(), walked.clone()));
-        Ok(walked)
+            way::walk(&self.network, route, &control.url, to_host).await;
+        Ok((key(taken.as_ref().unwrap_or(route), change), trip))
     }
 
-    /// Measures a control host for the baseline, and says whether it works.
-    pub async fn measure(&self, route: &Route, index: usize) -> Option<bool> {
-        let (key, trip) = self.walked(route, index).await.ok()?;
-        let works = control_passed(Control::ControlHost, &trip);
+    /// Measures a control for the baseline, and says what it shows; none where that is nothing.
+    pub async fn measure(&self, route: &Route, change: Change) -> Option<bool> {
+        let (key, trip) = self.walked(route, change).await.ok()?;
+        let shows = control_passed(change.control(), &trip);
         let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        *worked.entry(key).or_default() |= works;
-        Some(works)
+        let known = worked.entry(key).or_default();
+        *known = shows || (*known && change.control() == Control::ControlHost);
+        Some(shows)
     }
 
     /// A control host that is dead itself: what it did before says nothing any more.
-    pub fn forget(&self, route: &str, index: usize) {
+    pub fn forget(&self, route: &str, change: Change) {
         let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_it = worked.iter_mut().filter(|((of, _, place), _)| of == route && *place == index);
+        let of_it = worked.iter_mut().filter(|((of, _, other), _)| of == route && *other == change);
         of_it.for_each(|(_, works)| *works = false);
     }
 
     /// What is known from before of the control hosts that took the same way.
     pub fn baseline(&self, route: &Route) -> Baseline {
         let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        let (name, way, _) = key(route, 0);
-        let same = |(of, by, _): &Key| *of == name && *by == way;
+        let (name, way, _) = key(route, Change::ControlHost(0));
+        let same = |(of, by, change): &Key| {
+            *of == name && *by == way && change.control() == Control::ControlHost
+        };
         let of_route = || worked.iter().filter(|(key, _)| same(key)).map(|(_, works)| *works);
         if of_route().any(|works| works) {
             Baseline::Good
@@ -100,26 +123,42 @@ impl Controls {
         }
     }
 
+    /// What the other controls showed over a route when they were measured last.
+    pub fn usual(&self, route: &Route) -> BTreeMap<Control, bool> {
+        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (name, way, _) = key(route, Change::Portal);
+        let others = worked.iter().filter(|((of, by, change), _)| {
+            *of == name && *by == way && change.control() != Control::ControlHost
+        });
+        others.map(|((_, _, change), shows)| (change.control(), *shows)).collect()
+    }
+
     /// Carries over what is known of routes that a new plan still has, and of logins.
     pub fn remember(&self, old: &Self) {
         self.network.remember(&old.network);
-        let same = |index: usize| self.plan.controls.get(index) == old.plan.controls.get(index);
+        let same = |change: Change| match change {
+            Change::ControlHost(index) => {
+                self.plan.controls.get(index) == old.plan.controls.get(index)
+            }
+            Change::Portal => self.plan.portal == old.plan.portal,
+            _ => self.plan.resolvers == old.plan.resolvers,
+        };
         let theirs = old.worked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ours = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((route, way, index), works) in theirs.iter() {
+        for ((route, way, change), works) in theirs.iter() {
             let route_of = |plan: &Plan| plan.routes.iter().find(|r| r.name == *route).cloned();
-            if same(*index) && route_of(&self.plan) == route_of(&old.plan) {
-                ours.insert((route.clone(), way.clone(), *index), *works);
+            if same(*change) && route_of(&self.plan) == route_of(&old.plan) {
+                ours.insert((route.clone(), way.clone(), *change), *works);
             }
         }
     }
 }
 
-fn key(route: &Route, index: usize) -> Key {
+fn key(route: &Route, change: Change) -> Key {
     let way = match &route.way {
         Way::Direct => String::new(),
         Way::Proxy(proxy) => format!("{}://{proxy}", proxy.spoken.label()),
         Way::Pac(pac) => format!("pac+{}", pac.url),
     };
-    (route.name.clone(), way, index)
+    (route.name.clone(), way, change)
 }

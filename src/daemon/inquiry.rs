@@ -161,6 +161,10 @@ impl Inquiry {
                     Some((taken, _)) => self.context.controls.baseline(&taken),
                     None => Baseline::Unknown,
                 },
+                usual: match self.taken(&used.route.name) {
+                    Some((taken, _)) => self.context.controls.usual(&taken),
+                    None => BTreeMap::new(),
+                },
                 before: memory.before.get(&used.route.name).copied(),
             })
             .collect()
@@ -194,6 +198,8 @@ impl Inquiry {
             needs: self.target.needs.clone(),
             budget: [budget.dns, budget.proxy, budget.first_byte].map(|time| time.as_secs_f64()),
             controls: self.context.plan.controls.len(),
+            private: self.target.private.clone(),
+            ours: self.target.ours,
         }
     }
 
@@ -221,7 +227,12 @@ impl Inquiry {
         let base = self.trip(&taken);
         let planned = plan.vary((&self.target, &taken), &base, experiment.change)?;
         match experiment.change {
-            Change::ControlHost(index) => controls.trip(&taken, index).await,
+            // They do not depend on the target: one result serves every one that asks.
+            Change::ControlHost(_)
+            | Change::ControlName(_)
+            | Change::RandomName
+            | Change::UnanswerableAddress
+            | Change::Portal => controls.trip(&taken, experiment.change).await,
             // The same trip again, by the same choice.
             Change::Repeat => Ok(Trip { pac, ..network.walk(&Arc::new(planned)).await }),
             _ => Ok(network.walk(&Arc::new(planned)).await),

@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::cause::Status;
-use crate::observation::Control;
+use crate::observation::{Change, Control};
 use crate::plan::{Histogram, Plan, Target};
 use crate::publish::metrics::{Choice, Grain};
 use crate::publish::server::{self, Site};
@@ -163,10 +163,10 @@ impl InForce {
 
 type Done = Result<(tokio::task::Id, Option<Report>), tokio::task::JoinError>;
 
-/// What a control host did when nothing was tested but it.
+/// What a control showed when nothing was tested but it.
 struct Measured {
-    host: String,
-    index: usize,
+    control: String,
+    change: Change,
     route: String,
     works: Option<bool>,
 }
@@ -257,17 +257,20 @@ impl Daemon {
     fn measure_controls(&mut self) {
         self.controls_due = Instant::now() + self.setup.plan.control_interval;
         let Some(controls) = &self.setup.controls else { return };
-        // What is forbidden by name is not sent without a failure either.
-        if !self.setup.plan.allowed.contains(&Control::ControlHost) {
-            return;
-        }
-        for route in &self.setup.plan.routes {
-            for (index, control) in self.setup.plan.controls.iter().enumerate() {
+        let plan = &self.setup.plan;
+        for route in &plan.routes {
+            for change in plan.standing_controls() {
                 let (controls, route) = (Arc::clone(controls), route.clone());
-                let host = control.host.to_string();
+                let control = match change {
+                    Change::ControlHost(index) => {
+                        plan.controls.get(index).map(|control| control.host.to_string())
+                    }
+                    _ => Some(change.control().label().to_owned()),
+                };
+                let control = control.unwrap_or_default();
                 self.measuring.spawn(async move {
-                    let works = controls.measure(&route, index).await;
-                    Measured { host, index, route: route.name, works }
+                    let works = controls.measure(&route, change).await;
+                    Measured { control, change, route: route.name, works }
                 });
             }
         }
@@ -275,15 +278,16 @@ impl Daemon {
 
     fn measured(&mut self, measured: Result<Measured, tokio::task::JoinError>) {
         match measured {
-            Ok(Measured { host, index, route, works: Some(works) }) => {
+            Ok(Measured { control, change, route, works: Some(works) }) => {
                 // A control that fails while targets work over the same route is itself dead: it
                 // proves nothing any more.
-                if let Some(controls) = self.setup.controls.as_ref().filter(|_| !works)
+                let dead = !works && change.control() == Control::ControlHost;
+                if let Some(controls) = self.setup.controls.as_ref().filter(|_| dead)
                     && self.store.works_over(&route)
                 {
-                    controls.forget(&route, index);
+                    controls.forget(&route, change);
                 }
-                self.store.control(host, route, works);
+                self.store.control(control, route, works);
                 self.publish();
             }
             Ok(Measured { works: None, .. }) => {}

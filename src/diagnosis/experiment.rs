@@ -46,8 +46,17 @@ pub(super) fn passed(control: Control, trip: &Trip) -> bool {
     match control {
         // Any TLS record back counts, be it an alert or a certificate for somebody else: it shows
         // that the bytes passed.
-        Control::OtherName => trip.legs.iter().any(crate::observation::Leg::heard_tls),
+        Control::OtherName | Control::NameElsewhere => {
+            trip.legs.iter().any(crate::observation::Leg::heard_tls)
+        }
         Control::ControlName | Control::OtherTransport => trip.lookup.failure().is_none(),
+        // It is there not to be found.
+        Control::RandomName => trip.lookup.addresses().is_empty(),
+        // It is there to be silent.
+        Control::UnanswerableAddress => trip.legs.iter().all(|leg| leg.connected.is_none()),
+        Control::OtherPort => trip.legs.iter().any(|leg| leg.connected.is_some()),
+        Control::ControlTunnel => trip.legs.iter().any(|leg| leg.tunnelled.is_some()),
+        Control::Portal => portal(trip) == Some(true),
         // It is there to be silent.
         Control::UnanswerableResolver => {
             trip.lookup.questions.iter().all(|question| question.reply.is_none())
@@ -56,12 +65,32 @@ pub(super) fn passed(control: Control, trip: &Trip) -> bool {
         Control::ControlHost
         | Control::OtherResolver
         | Control::OtherFamily
+        | Control::EachAddress
         | Control::SmallHello
+        | Control::SplitHello
         | Control::ClampedSegments
+        | Control::OlderTls
+        | Control::UntrustedHandshake
         | Control::RandomTunnel
+        | Control::OtherRoute
         | Control::Http1
         | Control::NoKey
+        | Control::LongerTimeout
         | Control::Repeat => trip.arrived(),
+    }
+}
+
+/// Whether the page that is known to be empty came as it is (true), or somebody else answered in its place;
+/// none where that cannot be said: an error, or a server's own trouble, is no portal.
+pub(super) fn portal(trip: &Trip) -> Option<bool> {
+    let response = trip.leading()?.response.as_ref()?;
+    match response.status {
+        204 => Some(true),
+        // As other clients read it, an empty page is the one that was asked for.
+        200..=299 if response.body.trim().is_empty() => Some(true),
+        // RFC 6585 6: a network that wants a login says 511.
+        200..=399 | 511 => Some(false),
+        _ => None,
     }
 }
 
@@ -88,6 +117,32 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::ClampedSegments, Failed) => "small segments fail too",
         (Control::TtlWalk, Passed) => "hop by hop the far end is reached",
         (Control::TtlWalk, Failed) => "how far it comes, hop by hop",
+        (Control::RandomName, Passed) => "a name that cannot exist is not found",
+        (Control::RandomName, Failed) => "the resolver has an address for a name that cannot exist",
+        (Control::UnanswerableAddress, Passed) => "nobody answers at an address that nobody has",
+        (Control::UnanswerableAddress, Failed) => {
+            "somebody completes the handshake for an address that nobody has"
+        }
+        (Control::OtherPort, Passed) => "another port of the same address opens",
+        (Control::OtherPort, Failed) => "another port of the same address does not open either",
+        (Control::EachAddress, Passed) => "another address works",
+        (Control::EachAddress, Failed) => "no other address works",
+        (Control::NameElsewhere, Passed) => "at an unrelated address the name passes",
+        (Control::NameElsewhere, Failed) => "at an unrelated address the name fails too",
+        (Control::SplitHello, Passed) => "a ClientHello in two segments passes",
+        (Control::SplitHello, Failed) => "a ClientHello in two segments fails",
+        (Control::OlderTls, Passed) => "TLS 1.2 passes",
+        (Control::OlderTls, Failed) => "TLS 1.2 fails too",
+        (Control::UntrustedHandshake, Passed) => "what answers behind the certificate",
+        (Control::UntrustedHandshake, Failed) => "nothing answers behind the certificate",
+        (Control::OtherRoute, Passed) => "the target is reached over another route",
+        (Control::OtherRoute, Failed) => "the target is not reached over another route either",
+        (Control::ControlTunnel, Passed) => "the proxy opens a tunnel to an unrelated host",
+        (Control::ControlTunnel, Failed) => "the proxy opens no tunnel to an unrelated host either",
+        (Control::Portal, Passed) => "a page in plain HTTP comes as it is",
+        (Control::Portal, Failed) => "a page in plain HTTP does not come as it is",
+        (Control::LongerTimeout, Passed) => "with more time it arrives",
+        (Control::LongerTimeout, Failed) => "more time does not help",
         (Control::OtherFamily, Passed) => "the other address family works",
         (Control::OtherFamily, Failed) => "the other address family fails too",
         (Control::RandomTunnel, Passed) => "a tunnel to a name that cannot exist is opened",
@@ -151,17 +206,29 @@ fn detail(control: Control, trip: &Trip) -> String {
     let answer = trip.legs.iter().find_map(|leg| leg.response.as_ref());
     // A trip that was to end with the look-up has no leg, and failed for no want of one.
     let failure = match control {
-        Control::ControlName | Control::OtherTransport | Control::UnanswerableResolver => {
-            trip.lookup.failure()
-        }
+        Control::ControlName
+        | Control::RandomName
+        | Control::OtherTransport
+        | Control::UnanswerableResolver => trip.lookup.failure(),
         Control::ControlHost
         | Control::OtherName
+        | Control::NameElsewhere
         | Control::OtherResolver
+        | Control::UnanswerableAddress
+        | Control::OtherPort
         | Control::OtherFamily
+        | Control::EachAddress
         | Control::SmallHello
+        | Control::SplitHello
         | Control::ClampedSegments
+        | Control::OlderTls
+        | Control::UntrustedHandshake
         | Control::TtlWalk
+        | Control::OtherRoute
+        | Control::ControlTunnel
         | Control::RandomTunnel
+        | Control::Portal
+        | Control::LongerTimeout
         | Control::Http1
         | Control::NoKey
         | Control::Repeat => trip.failure(),
@@ -173,7 +240,12 @@ fn detail(control: Control, trip: &Trip) -> String {
             1 => "1 address".to_owned(),
             count => format!("{count} addresses"),
         },
-        (None, None) if control == Control::RandomTunnel => "tunnel opened".to_owned(),
+        (None, None) if matches!(control, Control::RandomTunnel | Control::ControlTunnel) => {
+            "tunnel opened".to_owned()
+        }
+        (None, None) if matches!(control, Control::UnanswerableAddress | Control::OtherPort) => {
+            "connected".to_owned()
+        }
         (None, None) => "handshake complete".to_owned(),
     };
     let host = if trip.host.is_empty() { &trip.lookup.name } else { &trip.host };

@@ -30,11 +30,13 @@ mod verdict;
 mod weigh;
 mod words;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Status};
-use crate::observation::{Change, Control, Expect, Needs, NotRun, Trip};
+use crate::observation::{Change, Control, Expect, Needs, NotRun, Range, Trip};
 use crate::provider::{Provider, Reading};
 
 pub use author::Author;
@@ -78,6 +80,10 @@ pub struct TargetFacts {
     pub budget: [f64; 3],
     /// How many control hosts there are.
     pub controls: usize,
+    /// The ranges that its name must resolve to; empty: any.
+    pub private: Vec<Range>,
+    /// Whether it is a gateway of the organisation's own.
+    pub ours: bool,
 }
 
 /// The state of a configured key.
@@ -123,6 +129,9 @@ pub struct Walk {
     pub trip: Trip,
     /// Whether the control hosts ever worked over this route.
     pub baseline: Baseline,
+    /// What the other controls that depend on no target showed when they were measured last; those that
+    /// were not measured are absent.
+    pub usual: BTreeMap<Control, bool>,
     /// What was published of this check before; none: nothing yet.
     pub before: Option<Status>,
 }

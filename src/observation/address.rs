@@ -141,8 +141,8 @@ pub fn sinkhole_of(address: IpAddr) -> Option<&'static str> {
     })
 }
 
-/// A block of addresses, as a provider publishes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A block of addresses, as a provider publishes it or a configuration writes it (RFC 4632 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Range {
     /// Its first address.
     pub network: IpAddr,
@@ -160,6 +160,20 @@ impl Range {
     /// A block of IPv6 addresses, by its first two groups.
     pub const fn v6(first: u16, second: u16, third: u16, bits: u8) -> Self {
         Self { network: IpAddr::V6(Ipv6Addr::new(first, second, third, 0, 0, 0, 0, 0)), bits }
+    }
+
+    /// The block that a text names: `ADDRESS/BITS`, or one address.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (network, bits) = match text.split_once('/') {
+            Some((network, bits)) => (network.parse().ok()?, bits.parse().ok()?),
+            None => (text.parse().ok()?, u8::MAX),
+        };
+        let width = match network {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        let bits = if bits == u8::MAX && !text.contains('/') { width } else { bits };
+        (bits <= width).then_some(Self { network, bits })
     }
 
     /// Whether an address lies in it.
@@ -234,5 +248,13 @@ mod tests {
         let range = Range::v6(0x2607, 0x6bc0, 0, 48);
         assert!(range.contains("2607:6bc0::10".parse().unwrap()));
         assert!(!range.contains("2607:6bc0:1::".parse().unwrap()));
+        assert_eq!(Range::parse("10.0.0.0/8"), Some(Range::v4([10, 0, 0, 0], 8)));
+        assert_eq!(Range::parse("10.0.0.1"), Some(Range::v4([10, 0, 0, 1], 32)));
+        assert_eq!(Range::parse("2607:6bc0::/48"), Some(Range::v6(0x2607, 0x6bc0, 0, 48)));
+        for wrong in
+            ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "fd00::/129", "/8", "10.0.0.0/255"]
+        {
+            assert_eq!(Range::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -62,6 +62,9 @@ pub struct Chain {
     pub system: Verdict,
     /// By the organisation's files.
     pub organisation: Verdict,
+    /// By each bundle that further applications have: its name, and what it says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<(String, Verdict)>,
 }
 
 impl Chain {

@@ -15,6 +15,8 @@ pub enum Control {
     ControlHost,
     /// An unrelated name at the same resolver.
     ControlName,
+    /// A name that cannot exist, at the same resolver.
+    RandomName,
     /// Another name on the same address.
     OtherName,
     /// An independent resolver.
@@ -23,16 +25,38 @@ pub enum Control {
     OtherTransport,
     /// An address where no resolver can be.
     UnanswerableResolver,
+    /// An address where nobody can be.
+    UnanswerableAddress,
+    /// Another port of the same address.
+    OtherPort,
     /// The other address family.
     OtherFamily,
+    /// The addresses that the trip left out, each by itself.
+    EachAddress,
+    /// The target's name at an unrelated host's address.
+    NameElsewhere,
     /// The handshake without the post-quantum key share.
     SmallHello,
+    /// That handshake in two segments.
+    SplitHello,
     /// The trip with small segments, both ways.
     ClampedSegments,
+    /// The handshake of TLS 1.2.
+    OlderTls,
+    /// The trip whatever certificate is shown, without credentials.
+    UntrustedHandshake,
     /// Packets that die on the way, hop by hop.
     TtlWalk,
+    /// The target over its other routes: they are walked anyway.
+    OtherRoute,
+    /// A tunnel to an unrelated host.
+    ControlTunnel,
     /// A tunnel to a name that cannot exist.
     RandomTunnel,
+    /// A plain-HTTP page that is known to be empty.
+    Portal,
+    /// The same trip with more time.
+    LongerTimeout,
     /// HTTP/1.1 instead of HTTP/2.
     Http1,
     /// The request without its key.
@@ -44,19 +68,31 @@ pub enum Control {
 impl Control {
     /// All of them, the cheapest first.
     pub const ALL: &[Self] = &[
+        Self::OtherRoute,
         Self::ControlName,
+        Self::RandomName,
         Self::OtherTransport,
         Self::UnanswerableResolver,
         Self::OtherResolver,
+        Self::UnanswerableAddress,
+        Self::OtherPort,
         Self::OtherName,
         Self::SmallHello,
+        Self::SplitHello,
         Self::ClampedSegments,
+        Self::OlderTls,
+        Self::NameElsewhere,
+        Self::EachAddress,
         Self::OtherFamily,
+        Self::ControlTunnel,
         Self::RandomTunnel,
+        Self::Portal,
         Self::ControlHost,
+        Self::UntrustedHandshake,
         Self::NoKey,
         Self::Http1,
         Self::TtlWalk,
+        Self::LongerTimeout,
         Self::Repeat,
     ];
 
@@ -65,15 +101,27 @@ impl Control {
         match self {
             Self::ControlHost => "control_host",
             Self::ControlName => "control_name",
+            Self::RandomName => "random_name",
             Self::OtherName => "other_name",
             Self::OtherResolver => "other_resolver",
             Self::OtherTransport => "other_transport",
             Self::UnanswerableResolver => "unanswerable_resolver",
+            Self::UnanswerableAddress => "unanswerable_address",
+            Self::OtherPort => "other_port",
             Self::OtherFamily => "other_family",
+            Self::EachAddress => "each_address",
+            Self::NameElsewhere => "name_elsewhere",
             Self::SmallHello => "small_hello",
+            Self::SplitHello => "split_hello",
             Self::ClampedSegments => "clamped_segments",
+            Self::OlderTls => "older_tls",
+            Self::UntrustedHandshake => "untrusted_handshake",
             Self::TtlWalk => "ttl_walk",
+            Self::OtherRoute => "other_route",
+            Self::ControlTunnel => "control_tunnel",
             Self::RandomTunnel => "random_tunnel",
+            Self::Portal => "portal",
+            Self::LongerTimeout => "longer_timeout",
             Self::Http1 => "http1",
             Self::NoKey => "no_key",
             Self::Repeat => "repeat",
@@ -97,22 +145,46 @@ pub enum Change {
     ControlHost(usize),
     /// Only the look-up of that host's name.
     ControlName(usize),
+    /// Only the look-up of a name that cannot exist.
+    RandomName,
+    /// A connection to an address that nobody has.
+    UnanswerableAddress,
+    /// A connection to this address and port.
+    OtherPort(SocketAddr),
+    /// All addresses, up to the finished handshake.
+    EachAddress,
+    /// The target's handshake at the address of the control host at this place.
+    NameElsewhere(usize),
     /// This address, with a control host's name in the handshake; ends with the first TLS record.
     OtherName(SocketAddr),
     /// The name from an independent resolver, and the way to what it says.
     OtherResolver,
+    /// The name from the configured name servers, whatever the hosts file says, and the way to it.
+    WithoutHosts,
     /// The name from the same resolvers, asked over TCP.
     OtherTransport,
     /// The name from an address where no resolver can be: whoever answers stands in between.
     UnanswerableResolver,
     /// This address, with a `ClientHello` that fits one segment.
     SmallHello(SocketAddr),
+    /// The same, in two segments with a pause.
+    SplitHello(SocketAddr),
+    /// This address, with a handshake of TLS 1.2 only.
+    OlderTls(SocketAddr),
+    /// This address, whatever certificate it shows; what answers behind it, without credentials.
+    UntrustedHandshake(SocketAddr),
     /// This address, with segments that pass every link.
     ClampedSegments(SocketAddr),
     /// The hops to this address, by what is sent to each.
     TtlWalk(SocketAddr, Sent),
     /// Only the addresses of the family that the trip left out.
     OtherFamily,
+    /// The proxy, asked for a tunnel to the control host at this place.
+    ControlTunnel(usize),
+    /// The plain-HTTP page that is configured for it.
+    Portal,
+    /// The ordinary trip with twice its time.
+    LongerTimeout,
     /// The proxy, asked for a tunnel to a name that cannot exist (RFC 6761 6.4).
     RandomTunnel,
     /// HTTP/1.1 only.
@@ -128,8 +200,19 @@ impl Change {
             Self::Repeat => Control::Repeat,
             Self::ControlHost(_) => Control::ControlHost,
             Self::ControlName(_) => Control::ControlName,
+            Self::RandomName => Control::RandomName,
+            Self::UnanswerableAddress => Control::UnanswerableAddress,
+            Self::OtherPort(_) => Control::OtherPort,
+            Self::EachAddress => Control::EachAddress,
+            Self::NameElsewhere(_) => Control::NameElsewhere,
+            Self::SplitHello(_) => Control::SplitHello,
+            Self::OlderTls(_) => Control::OlderTls,
+            Self::UntrustedHandshake(_) => Control::UntrustedHandshake,
+            Self::ControlTunnel(_) => Control::ControlTunnel,
+            Self::Portal => Control::Portal,
+            Self::LongerTimeout => Control::LongerTimeout,
             Self::OtherName(_) => Control::OtherName,
-            Self::OtherResolver => Control::OtherResolver,
+            Self::OtherResolver | Self::WithoutHosts => Control::OtherResolver,
             Self::OtherTransport => Control::OtherTransport,
             Self::UnanswerableResolver => Control::UnanswerableResolver,
             Self::SmallHello(_) => Control::SmallHello,
@@ -141,6 +224,11 @@ impl Change {
             Self::NoKey => Control::NoKey,
         }
     }
+}
+
+/// The port that is tried where this one does not open: that of plain HTTP, else that of HTTPS.
+pub fn other_port(port: u16) -> u16 {
+    if port == 443 { 80 } else { 443 }
 }
 
 /// Why an experiment was not run.

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use address::{Class, Range, sinkhole_of};
 pub use answer::{Parts, Redirect, Response, is_mark};
 pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
-pub use change::{Change, Control, NotRun};
+pub use change::{Change, Control, NotRun, other_port};
 pub use declared::{Expect, Needs};
 pub use failure::{
     Alert, DnsFailure, Failure, Framing, H2End, HttpFailure, LocalFailure, ProxyFailure,

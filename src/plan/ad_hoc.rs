@@ -49,6 +49,8 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
         timeout: defaults.timeout.get_ref().get(),
         all_addresses: true,
         budget: budget(&defaults.budget),
+        private: Vec::new(),
+        ours: false,
         labels: BTreeMap::new(),
     }];
     Ok(plan)

@@ -11,6 +11,7 @@ mod no_proxy;
 mod print;
 mod proxy;
 mod schedule;
+mod standing;
 mod trip;
 mod vary;
 mod written;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use crate::config::{Secret, SecretSource};
-use crate::observation::{Control, Expect, Needs};
+use crate::observation::{Control, Expect, Needs, Range};
 use crate::provider::Provider;
 
 pub use ad_hoc::ad_hoc;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub independent: Vec<Nameserver>,
     /// Hosts to compare with.
     pub controls: Vec<Endpoint>,
+    /// A page in plain HTTP that is known to be empty.
+    pub portal: Option<Endpoint>,
     /// How often controls are measured without a failure.
     pub control_interval: Duration,
     /// The ways out, `direct` first.
@@ -117,6 +120,8 @@ pub struct Trust {
     pub organisation: Vec<Vec<u8>>,
     /// The public CAs; none: the bundled set.
     pub public: Option<Vec<Vec<u8>>>,
+    /// The bundles of further applications, by the name of the file.
+    pub also: Vec<(String, Vec<Vec<u8>>)>,
 }
 
 impl Trust {
@@ -134,6 +139,7 @@ impl fmt::Debug for Trust {
             .field("system", &self.system.as_ref().map(Vec::len))
             .field("organisation", &self.organisation.len())
             .field("public", &self.public.as_ref().map(Vec::len))
+            .field("also", &self.also.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .finish()
     }
 }
@@ -234,6 +240,10 @@ pub struct Target {
     pub all_addresses: bool,
     /// What counts as slow.
     pub budget: Budget,
+    /// The ranges that its name must resolve to; empty: any.
+    pub private: Vec<Range>,
+    /// Whether it is a gateway of the organisation's own.
+    pub ours: bool,
     /// Labels to join on.
     pub labels: BTreeMap<String, String>,
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::vary::NO_NAME;
-use super::{Account, Nameserver, Plan, Route, Spoken, Target, Way};
-use crate::observation::{Control, Needs};
+use super::{Account, Endpoint, Nameserver, Plan, Route, Spoken, Target, Way};
+use crate::observation::{Control, Needs, other_port};
 
 /// Series that every check has: status, network, verdict, times, counters. Rough, and said so.
 const SERIES_A_CHECK: usize = 37;
@@ -136,15 +136,12 @@ impl Plan {
                 client_cert.key
             )?;
         }
+        self.may_send(f, target)?;
         if self.allowed.contains(&Control::UnanswerableResolver) {
             writeln!(
                 f,
                 "    may ask: 192.0.2.254, where no resolver can be, for the first hop's name"
             )?;
-        }
-        let proxied = target.routes.iter().any(|used| !used.route.is_direct());
-        if proxied && self.allowed.contains(&Control::RandomTunnel) {
-            writeln!(f, "    may ask its proxies: a tunnel to {NO_NAME}:{}", endpoint.port)?;
         }
         let walks = self.allowed.contains(&Control::TtlWalk);
         if walks {
@@ -157,6 +154,44 @@ impl Plan {
             Some(source) => writeln!(f, "    key: {source}"),
             None => writeln!(f, "    key: none, the answer without one proves the way"),
         }
+    }
+
+    /// What controls send beside the trip itself, and where to.
+    fn may_send(&self, f: &mut fmt::Formatter<'_>, target: &Target) -> fmt::Result {
+        let allowed = |control: Control| self.allowed.contains(&control);
+        let port = target.endpoint.port;
+        let direct = target.routes.iter().any(|used| used.route.proxy().is_none());
+        let proxied = target.routes.iter().any(|used| !used.route.is_direct());
+        if allowed(Control::RandomName) {
+            writeln!(f, "    may ask the name servers: {NO_NAME}, which cannot exist")?;
+        }
+        if direct && allowed(Control::UnanswerableAddress) {
+            writeln!(f, "    may connect to: 192.0.2.254:{port}, where nobody can be")?;
+        }
+        if direct && allowed(Control::OtherPort) {
+            writeln!(f, "    may connect to: port {} of the same addresses", other_port(port))?;
+        }
+        if let Some(portal) = self.portal.as_ref().filter(|_| direct && allowed(Control::Portal)) {
+            writeln!(f, "    may ask for: {}", portal.url)?;
+        }
+        let elsewhere = |_: &&Endpoint| direct && allowed(Control::NameElsewhere);
+        if let Some(control) = self.controls.first().filter(elsewhere) {
+            let host = &target.endpoint.host;
+            writeln!(f, "    may send: server name {host} to {}:{}", control.host, control.port)?;
+        }
+        if proxied && allowed(Control::ControlTunnel) {
+            for control in &self.controls {
+                writeln!(
+                    f,
+                    "    may ask its proxies: a tunnel to {}:{}",
+                    control.host, control.port
+                )?;
+            }
+        }
+        if proxied && allowed(Control::RandomTunnel) {
+            writeln!(f, "    may ask its proxies: a tunnel to {NO_NAME}:{port}")?;
+        }
+        Ok(())
     }
 
     fn series(&self, checks: usize) -> usize {

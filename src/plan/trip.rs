@@ -19,6 +19,8 @@ pub struct TripPlan {
     pub tunnel: Option<Tunnel>,
     /// The servers to ask for the first hop's name; none: the configured ones.
     pub resolvers: Option<Vec<Nameserver>>,
+    /// Whether the hosts file is passed over.
+    pub without_hosts: bool,
     /// Whether these are asked over TCP, where they would be by datagrams.
     pub dns_over_tcp: bool,
     /// Which addresses are tried.
@@ -126,12 +128,14 @@ pub struct TlsPlan {
     pub hello: Hello,
     /// The certificate that is shown where the server asks for one.
     pub client: Option<Arc<Identity>>,
+    /// Whether it goes on whatever certificate the server shows; then nothing secret may be sent.
+    pub any_chain: bool,
 }
 
 impl TlsPlan {
     /// A handshake as today's clients make it.
     pub fn to(name: Host<String>) -> Self {
-        Self { name, hello: Hello::default(), client: None }
+        Self { name, hello: Hello::default(), client: None, any_chain: false }
     }
 }
 
@@ -252,6 +256,7 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
         hop,
         tunnel: route.proxy().map(|proxy| proxy.tunnel(endpoint)),
         resolvers: None,
+        without_hosts: false,
         dns_over_tcp: false,
         families: Families::All,
         socket: SocketPlan {

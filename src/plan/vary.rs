@@ -2,11 +2,11 @@
 //!
 //! Only the repeat is the same trip. Every other goes without key and without client certificate.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
 use url::Host;
 
+use super::standing::{NOBODY, NOBODY_TIMEOUT};
 use super::trip::CONTROL_TIMEOUT;
 use super::{
     Alpn, Depth, Families, Hop, Nameserver, Plan, Route, Spoken, Target, Through, TlsPlan,
@@ -19,10 +19,6 @@ const SMALL_SEGMENT: u16 = 1200;
 
 /// A name that nobody has (RFC 6761 6.4).
 pub(super) const NO_NAME: &str = "no-such-host.invalid";
-
-/// An address that nobody has (RFC 5737 3), and how long it is waited for that nobody answers there.
-const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
-const NOBODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Plan {
     /// The trip with one thing changed.
@@ -38,50 +34,47 @@ impl Plan {
         let mut trip = base.clone();
         match change {
             Change::Repeat => return Ok(trip),
-            Change::ControlHost(index) => {
-                let control = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
-                return Ok(self.control_trip(control, route));
-            }
-            Change::ControlName(_)
-            | Change::OtherResolver
+            Change::ControlHost(_)
+            | Change::ControlName(_)
+            | Change::RandomName
+            | Change::UnanswerableAddress
+            | Change::Portal => return self.standing(route, change),
+            Change::OtherResolver
+            | Change::WithoutHosts
             | Change::OtherTransport
             | Change::UnanswerableResolver => {
                 self.names(&mut trip, change)?;
             }
-            Change::OtherName(address) => {
-                let control = self.controls.first().ok_or(NotRun::NotConfigured)?;
-                tls(&mut trip)?.name = control.host.clone();
-                handshake_with(&mut trip, address);
+            Change::OtherPort(_)
+            | Change::ClampedSegments(_)
+            | Change::TtlWalk(..)
+            | Change::OtherFamily
+            | Change::EachAddress => packets(&mut trip, target, change)?,
+            Change::OtherName(_)
+            | Change::NameElsewhere(_)
+            | Change::SmallHello(_)
+            | Change::SplitHello(_)
+            | Change::OlderTls(_) => self.hello(&mut trip, change)?,
+            Change::UntrustedHandshake(address) => {
+                tls(&mut trip)?.any_chain = true;
+                trip.hop.address = Some(address.ip());
             }
-            Change::SmallHello(address) => {
-                tls(&mut trip)?.hello.classic = true;
-                handshake_with(&mut trip, address);
-            }
-            Change::ClampedSegments(address) => {
-                trip.socket.segment = Some(SMALL_SEGMENT);
-                handshake_with(&mut trip, address);
-            }
-            Change::TtlWalk(address, sent) => {
-                // Beyond a proxy its own packets go on, not ours.
-                if trip.tunnel.is_some() && sent == Sent::Hello {
-                    return Err(NotRun::NotApplicable);
-                }
-                trip.hops = Some(sent);
-                handshake_with(&mut trip, address);
-            }
-            Change::OtherFamily if target.all_addresses => return Err(NotRun::NotApplicable),
-            Change::OtherFamily => {
-                trip.families = Families::Second;
+            Change::ControlTunnel(index) => {
+                let control = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
+                let tunnel = trip.tunnel.as_mut().ok_or(NotRun::NotApplicable)?;
+                (tunnel.host, tunnel.port) = (control.host.clone(), control.port);
+                trip.tls = None;
                 trip.depth = Depth::Handshake;
             }
             Change::RandomTunnel => to_nobody(&mut trip)?,
+            Change::LongerTimeout => trip.timeout *= 2,
             Change::Http1 => tls(&mut trip)?.hello.alpn = Alpn::Http1,
             Change::NoKey if trip.request.key.is_none() => return Err(NotRun::NotApplicable),
             Change::NoKey => {}
         }
         trip.request.key = None;
         // What another resolver names is not the configured proxy until it has proven that it is.
-        if change == Change::OtherResolver
+        if matches!(change, Change::OtherResolver | Change::WithoutHosts)
             && let Some(tunnel) = &mut trip.tunnel
         {
             tunnel.credential = None;
@@ -89,19 +82,49 @@ impl Plan {
         if let Some(tls) = &mut trip.tls {
             tls.client = None;
         }
-        trip.timeout = trip.timeout.min(CONTROL_TIMEOUT);
+        if change != Change::LongerTimeout {
+            trip.timeout = trip.timeout.min(CONTROL_TIMEOUT);
+        }
         Ok(trip)
+    }
+
+    /// What is changed about the `ClientHello`, or whom it is sent to.
+    fn hello(&self, trip: &mut TripPlan, change: Change) -> Result<(), NotRun> {
+        let control = |index: usize| self.controls.get(index).ok_or(NotRun::NotConfigured);
+        match change {
+            Change::OtherName(address) => {
+                tls(trip)?.name = control(0)?.host.clone();
+                handshake_with(trip, address);
+            }
+            Change::NameElsewhere(index) => {
+                let control = control(index)?;
+                if trip.tunnel.is_some() || trip.tls.is_none() {
+                    return Err(NotRun::NotApplicable);
+                }
+                trip.hop = Hop { host: control.host.clone(), port: control.port, address: None };
+                trip.families = Families::First;
+                trip.depth = Depth::Handshake;
+            }
+            Change::SmallHello(address) => {
+                tls(trip)?.hello.classic = true;
+                handshake_with(trip, address);
+            }
+            Change::SplitHello(address) => {
+                let hello = &mut tls(trip)?.hello;
+                (hello.classic, hello.split) = (true, true);
+                handshake_with(trip, address);
+            }
+            Change::OlderTls(address) => {
+                tls(trip)?.hello.tls12_only = true;
+                handshake_with(trip, address);
+            }
+            _ => return Err(NotRun::NotApplicable),
+        }
+        Ok(())
     }
 
     /// What is changed about a look-up.
     fn names(&self, trip: &mut TripPlan, change: Change) -> Result<(), NotRun> {
-        if let Change::ControlName(index) = change {
-            // On a proxy route the local resolver is asked for the proxy's name only.
-            let host = self.controls.get(index).ok_or(NotRun::NotConfigured)?.host.clone();
-            trip.hop = Hop { host, port: 443, address: None };
-            trip.depth = Depth::Lookup;
-            return Ok(());
-        }
         if change == Change::OtherResolver && self.independent.is_empty() {
             return Err(NotRun::NotConfigured);
         }
@@ -121,7 +144,10 @@ impl Plan {
         {
             return Err(NotRun::NotApplicable);
         }
-        if change == Change::OtherResolver {
+        if change == Change::WithoutHosts {
+            trip.without_hosts = true;
+            trip.depth = Depth::Handshake;
+        } else if change == Change::OtherResolver {
             trip.resolvers = Some(self.independent.clone());
             trip.depth = Depth::Handshake;
         } else {
@@ -130,6 +156,50 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// What is changed about packets, addresses and ports, below TLS.
+fn packets(trip: &mut TripPlan, target: &Target, change: Change) -> Result<(), NotRun> {
+    match change {
+        Change::OtherPort(_) if trip.tunnel.is_some() => return Err(NotRun::NotApplicable),
+        Change::OtherPort(address) => connect_to(trip, address),
+        Change::ClampedSegments(address) => {
+            trip.socket.segment = Some(SMALL_SEGMENT);
+            handshake_with(trip, address);
+        }
+        Change::TtlWalk(address, sent) => {
+            // Beyond a proxy its own packets go on, not ours.
+            if trip.tunnel.is_some() && sent == Sent::Hello {
+                return Err(NotRun::NotApplicable);
+            }
+            trip.hops = Some(sent);
+            handshake_with(trip, address);
+        }
+        Change::OtherFamily | Change::EachAddress if target.all_addresses => {
+            return Err(NotRun::NotApplicable);
+        }
+        Change::OtherFamily => {
+            trip.families = Families::Second;
+            trip.depth = Depth::Handshake;
+        }
+        Change::EachAddress => {
+            trip.families = Families::All;
+            trip.depth = Depth::Handshake;
+        }
+        _ => return Err(NotRun::NotApplicable),
+    }
+    Ok(())
+}
+
+/// A connection, and nothing on it.
+pub(super) fn connect_to(trip: &mut TripPlan, to: SocketAddr) {
+    let host = match to.ip() {
+        IpAddr::V4(address) => Host::Ipv4(address),
+        IpAddr::V6(address) => Host::Ipv6(address),
+    };
+    trip.hop = Hop { host, port: to.port(), address: None };
+    trip.tls = None;
+    trip.depth = Depth::Handshake;
 }
 
 fn tls(trip: &mut TripPlan) -> Result<&mut TlsPlan, NotRun> {

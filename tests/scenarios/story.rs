@@ -11,7 +11,7 @@ use egressd::diagnosis::{
     Baseline, Confidence, Decision, Evidence, Experiment, Findings, Key, NetworkState, Outcome,
     TargetFacts, Walk, diagnose,
 };
-use egressd::observation::{Answer, Change, Expect, Leg, Needs, NotRun, Trip};
+use egressd::observation::{Answer, Change, Control, Expect, Leg, Needs, NotRun, Range, Trip};
 use egressd::provider::Provider;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +55,8 @@ pub(super) struct Target {
     needs: Needs,
     controls: usize,
     budget: [f64; 3],
+    private: Vec<Range>,
+    ours: bool,
 }
 
 impl Default for Target {
@@ -68,6 +70,8 @@ impl Default for Target {
             needs: Needs::Any,
             controls: 1,
             budget: [1.0; 3],
+            private: Vec::new(),
+            ours: false,
         }
     }
 }
@@ -81,6 +85,8 @@ pub(super) struct Route {
     pub(super) expect: Expect,
     #[serde(default)]
     pub(super) baseline: Baseline,
+    #[serde(default)]
+    pub(super) usual: BTreeMap<Control, bool>,
     pub(super) before: Option<Status>,
     pub(super) trip: toml::Value,
 }
@@ -216,6 +222,7 @@ impl Story {
                 expect: route.expect,
                 trip: self.walked(route, library)?,
                 baseline: route.baseline,
+                usual: route.usual.clone(),
                 before: route.before,
             })
         };
@@ -231,6 +238,8 @@ impl Story {
                 needs: self.target.needs.clone(),
                 budget: self.target.budget,
                 controls: self.target.controls,
+                private: self.target.private.clone(),
+                ours: self.target.ours,
             },
             walks: self.route.iter().map(walk).collect::<Result<_, String>>()?,
             outcomes: Vec::new(),

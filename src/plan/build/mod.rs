@@ -20,6 +20,7 @@ use crate::observation::Expect;
 pub fn named_files(config: &Config) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         config.trust.ca_files.iter().map(|file| file.get_ref().clone()).collect();
+    files.extend(config.trust.also.iter().map(|file| file.get_ref().clone()));
     let public = config.trust.public_roots.get_ref();
     if public != "bundled" {
         files.push(PathBuf::from(public));
@@ -92,6 +93,7 @@ impl Build<'_> {
         let routes = self.routes(&config.route);
         let proxied = routes.iter().filter_map(|named| named.route.as_ref()).any(route::connects);
         let controls = self.controls(config, proxied);
+        let portal = self.portal(&config.control.portal_url);
         let targets = self.targets(config, &routes);
         let trust = self.trust(&config.trust);
         let resolvers = self.resolvers(&config.dns.servers);
@@ -122,6 +124,7 @@ impl Build<'_> {
             resolvers: resolvers.ok()?,
             independent,
             controls,
+            portal,
             control_interval: config.control.interval.get(),
             routes: routes.into_iter().filter_map(|named| named.route).collect(),
             targets,

@@ -8,7 +8,7 @@ use super::super::{Endpoint, Target, TargetRoute};
 use super::route::NamedRoute;
 use super::{Build, budget};
 use crate::config::{self, Config, Problem, SecretSource, nearest};
-use crate::observation::Needs;
+use crate::observation::{Needs, Range};
 use crate::provider::Provider;
 
 impl Build<'_> {
@@ -76,6 +76,8 @@ impl Build<'_> {
             self.tunnels_well(endpoint, url.span());
         }
         let needs = self.needs(target, &used);
+        let private = target.private.iter().filter_map(|range| self.range(range)).collect();
+        let ours = self.is_ours(target);
         Some(Target {
             name: name?,
             provider: provider?,
@@ -88,11 +90,9 @@ impl Build<'_> {
             timeout: timeout.get_ref().get(),
             all_addresses: all?,
             budget: budget(&config.probe.budget),
-            labels: target
-                .labels
-                .iter()
-                .map(|(key, value)| (key.get_ref().clone(), value.clone()))
-                .collect(),
+            private,
+            ours,
+            labels: target.labels.iter().map(|(k, v)| (k.get_ref().clone(), v.clone())).collect(),
         })
     }
 
@@ -178,6 +178,21 @@ impl Build<'_> {
                 );
             }
         }
+    }
+
+    /// Whether we run what is checked.
+    fn is_ours(&mut self, target: &config::Target) -> bool {
+        let operator = target.operator.as_ref();
+        operator.is_some_and(|who| self.one_of(who.get_ref(), who.span(), &[("us", ())]).is_some())
+    }
+
+    fn range(&mut self, text: &Spanned<String>) -> Option<Range> {
+        let range = Range::parse(text.get_ref());
+        if range.is_none() {
+            let what = format!("`{}` is no range of addresses", text.get_ref());
+            self.fault(text.span(), what, "write ADDRESS/BITS, such as \"10.0.0.0/8\"");
+        }
+        range
     }
 
     pub(super) fn needs(&mut self, target: &config::Target, used: &[TargetRoute]) -> Needs {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use toml::Spanned;
 
 use super::super::Trust;
 use super::Build;
@@ -27,7 +28,12 @@ impl<'a> Build<'a> {
             (Ok(roots), true) => Some(roots.clone()),
             (Err(_), true) => Some(Vec::new()),
         };
-        Trust { system, organisation, public }
+        let bundle = |file: &Spanned<PathBuf>| {
+            let name = file.get_ref().display().to_string();
+            (name, self.certificates(file.get_ref(), &file.span()))
+        };
+        let also = trust.also.iter().map(bundle).collect();
+        Trust { system, organisation, public, also }
     }
 
     pub(super) fn certificates(&mut self, path: &PathBuf, place: &Range<usize>) -> Vec<Vec<u8>> {

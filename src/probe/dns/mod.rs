@@ -58,7 +58,7 @@ pub(super) async fn look_up(
         missing: system.missing.clone(),
         ..Lookup::default()
     };
-    let found = look_into_hosts(&system, &mut lookup);
+    let found = !plan.without_hosts && look_into_hosts(&system, &mut lookup);
     // RFC 6761 6.3: no server is asked for this host's own name.
     if found && name.rsplit('.').next() == Some("localhost") {
         return (lookup, Questions::none());

@@ -1,4 +1,5 @@
-//! Three judgements of a chain: by the public roots, by the host's store, by the organisation's files.
+//! Three judgements of a chain: by the public roots, by the host's store, by the organisation's files; and
+//! those of further bundles, which accept nothing here.
 //!
 //! A judgement is kept by the hash of the chain and the name, until one of the chain's dates is
 //! passed; a new set of roots is a new judge. What cannot be kept, the handshake's own signature, is
@@ -31,6 +32,7 @@ pub(super) struct Judge {
     public: RootCertStore,
     system: RootCertStore,
     organisation: RootCertStore,
+    also: Vec<(String, RootCertStore)>,
     algorithms: WebPkiSupportedAlgorithms,
     kept: Mutex<HashMap<Fingerprint, (UnixTime, Arc<Chain>)>>,
 }
@@ -53,6 +55,7 @@ impl Judge {
             public,
             system: store(trust.system.as_deref().unwrap_or_default()),
             organisation: store(&trust.organisation),
+            also: trust.also.iter().map(|(name, roots)| (name.clone(), store(roots))).collect(),
             algorithms,
             kept: Mutex::new(HashMap::new()),
         }
@@ -88,6 +91,7 @@ impl Judge {
             public: judge(&self.public),
             system: judge(&self.system),
             organisation: judge(&self.organisation),
+            also: self.also.iter().map(|(name, roots)| (name.clone(), judge(roots))).collect(),
             certificates,
         });
         let until = next_date(&chain, now);

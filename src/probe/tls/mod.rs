@@ -75,7 +75,8 @@ where
     let (Some(judged), Some(named)) = (server_name(&plan.name), named(plan)) else {
         return Handshake::not_begun(format!("{} cannot be a server name", plan.name));
     };
-    let recorder = Arc::new(Recorder::new(Arc::clone(&tls.judge), judged, identity));
+    let recorder = Recorder::new(Arc::clone(&tls.judge), judged, identity);
+    let recorder = Arc::new(recorder.taking_any_chain(plan.any_chain));
     let config = match tls.config(&plan.hello, Arc::clone(&recorder)) {
         Ok(config) => config,
         Err(error) => return Handshake::not_begun(format!("no such ClientHello: {error}")),
