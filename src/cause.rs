@@ -107,7 +107,7 @@ labels!(Status { Ok = "ok", Degraded = "degraded", Unknown = "unknown", Broken =
 
 /// One row of the table. Text slots: `{host}`, `{port}`, `{address}`, `{resolver}`, `{proxy}`,
 /// `{route}`, `{status}`, `{key}`, `{offender}`, `{pac}`, `{until}`, `{offers}`, `{scheme}`, `{ticket}`,
-/// `{tls}`: configured names and own measurements only.
+/// `{tls}`, `{bundle}`: configured names and own measurements only.
 #[derive(Debug)]
 pub struct Row {
     /// The cause.
@@ -272,6 +272,12 @@ DnsHijacked dns_hijacked dns Resolver Broken {
 DnsStaleAddress dns_stale_address dns Resolver Broken {
     says "the resolver {resolver} gives {address} for {host}, where nothing answers" or "an old record, or a dead server"
     do "DNS team: flush {host} at {resolver}; another resolver gives an address that works." not NOTHING_SENT }
+DnsPrivateAnswerMissing dns_private_answer_missing dns Resolver Broken {
+    says "the resolver {resolver} has no private address of {host}" or "the resolver's private zone, or the configured ranges"
+    do "DNS team: serve the private zone of {host} at {resolver}, or forward it to who does." not "open the way to the public address: the name is meant to be private." }
+DnsCnameDangling dns_cname_dangling dns DnsZone Broken {
+    says "the alias of {host} leads to a name that does not exist" or "the name's own zone, or a resolver that denies what the alias leads to"
+    do "Owner of the zone of {host}: correct its alias, or restore the name that it leads to." not NOTHING_SENT }
 DnsInjected dns_injected dns Network Broken {
     says "somebody on the way answers for the resolver {resolver}: {host} gets two different answers" or "somebody on the way, or a resolver that contradicts itself"
     do "Network team: find what answers port 53 between this host and {resolver}; over TCP the resolver says something else." not VERIFY }
@@ -281,6 +287,12 @@ DnsIntercepted dns_intercepted dns Network Ok {
 DnsSlow dns_slow dns Resolver Degraded {
     says "the resolver {resolver} answers later than its budget" or "the resolver, or the way to it"
     do "DNS team: check the load of {resolver} and what it forwards to." not "raise the budget before the resolver was looked at." }
+DnsOneResolverDead dns_one_resolver_dead dns Resolver Degraded {
+    says "the name server {address}, one of several, fails" or "that name server, or the way to it"
+    do "Owner of {address}: mend the name service there: look-ups that ask it first are late or lost." not "take it for harmless: programs ask the servers in their order, and wait." }
+DnsAMissing dns_a_missing dns Resolver Degraded {
+    says "the resolver {resolver} loses the IPv4 addresses of {host}" or "the resolver, or the name's own zone"
+    do "DNS team: look up A of {host} at {resolver}; it has AAAA only." not "rely on IPv6 alone: many of this network's programs cannot." }
 DnsAaaaBroken dns_aaaa_broken dns Resolver Degraded {
     says "the resolver {resolver} fails for AAAA of {host}, A is fine" or "the resolver, or the name's own zone"
     do "DNS team: make {resolver} answer AAAA for {host} (an empty answer will do)." not "turn IPv6 off host by host." }
@@ -295,6 +307,9 @@ TcpRejected tcp_rejected tcp Firewall Broken {
 TcpUnreachable tcp_unreachable tcp Network Broken {
     says "the router {offender} has no way to {address}" or "routing on the way, or at the far end"
     do "Network team: correct the route to {address} at {offender}." not NOTHING_SENT }
+EgressPortBlocked egress_port_blocked tcp Firewall Broken {
+    says "a firewall closes TCP {port} to every host; another port opens" or "a firewall, or the servers at that port"
+    do "Firewall team: allow outgoing TCP {port} to {host} ({address})." not NOTHING_SENT }
 EgressBlocked egress_blocked tcp Firewall Broken {
     says "a firewall lets no direct connection out" or "a firewall, or a way out that is down"
     do "Firewall team: allow TCP {port} to {host}; or owner of this host: use the proxy." not NOTHING_SENT }
@@ -319,6 +334,12 @@ Ipv6Broken ipv6_broken tcp Network Degraded {
 Ipv4Broken ipv4_broken tcp Network Degraded {
     says "the network passes no IPv4 to {host}, IPv6 works" or "IPv4 routing here, or at the provider"
     do "Network team: repair IPv4 (NAT) from this host." not "pin addresses." }
+TcpLossy tcp_lossy tcp Network Degraded {
+    says "the network loses packets on the way to {address}" or "the network, or the far end"
+    do "Network team: look for loss on the way to {address}: a bad link, a full queue, a duplex mismatch." not "raise timeouts: that hides the loss." }
+TcpIntercepted tcp_intercepted tcp Inspection Ok {
+    says "a device completes every TCP handshake from here, whoever it is for" or "a device that answers for every address"
+    do "Nothing, where that is meant: an open port proves nothing on this route." not "take a connection for proof that {host} is reached." }
 EgressOpenUnexpectedly egress_open_unexpectedly tcp Firewall Degraded {
     says "the firewall lets {host} through directly, though the route is declared closed" or "a firewall rule, or the declaration"
     do "Firewall team: close the direct way to {host}; or owner of the configuration: declare it open." not "ignore it: data can leave around the proxy." }
@@ -390,6 +411,9 @@ ProxyCloses proxy_closes proxy Proxy Broken {
 ProxyTunnelBroken proxy_tunnel_broken proxy Proxy Broken {
     says "the tunnel through {proxy} carries nothing, for any host" or "the proxy, or what is behind it"
     do "Proxy team: see what {proxy} does with a tunnel after its 200." not NOTHING_SENT }
+ProxyWrongUpstream proxy_wrong_upstream proxy Proxy Broken {
+    says "the proxy {proxy} leads the tunnel to {host} to another server" or "the proxy, or the server that it leads to"
+    do "Proxy team: see where {proxy} leads CONNECT {host}:{port}: its DNS, a parent, a redirection." not VERIFY }
 ProxySlow proxy_slow proxy Proxy Degraded {
     says "the proxy {proxy} answers CONNECT later than its budget" or "the proxy, or its way out"
     do "Proxy team: check the load and the DNS of {proxy}." not "raise the budget before the proxy was looked at." }
@@ -407,6 +431,12 @@ TlsInspectionUntrusted tls_inspection_untrusted tls Inspection Broken {
 InspectionCertInvalid inspection_cert_invalid tls Inspection Broken {
     says "an inspecting device presents a certificate outside its dates or for another name" or "an inspecting device, or the server itself"
     do "Inspection team: renew the inspecting CA, or correct the certificate that it makes for {host}." not VERIFY }
+InspectionUpstreamFailed inspection_upstream_failed tls Inspection Broken {
+    says "the inspecting device itself does not trust or reach {host}" or "the inspecting device, or the site behind it"
+    do "Inspection team: see why the device does not accept {host}: its trust store, its clock, its own way out." not "install the CA that the device uses for sites that it does not trust, or disable verification." }
+TrustStoreLacksCa trust_store_lacks_ca tls Client Degraded {
+    says "the bundle {bundle} does not accept the chain of {host}, this host does" or "that bundle, or the chain"
+    do "Owner of the application that uses {bundle}: add the organisation's CA to it." not VERIFY }
 TrustStoreOutdated trust_store_outdated tls Client Degraded {
     says "this host's store lacks the public root of {host}" or "this host's store, or a new public root"
     do "Owner of this host: update its CA certificates package." not VERIFY }
@@ -419,6 +449,9 @@ TlsCorrupted tls_corrupted tls Network Broken {
 TlsHelloTooLarge tls_hello_too_large tls Firewall Degraded {
     says "a firewall cannot take the two-segment ClientHello of today's clients to {host}" or "a device on the way, or the far end"
     do "Firewall team: update the device that inspects TLS to {host}: it drops post-quantum ClientHellos; until then exempt {address}." not NOTHING_SENT }
+TlsCut tls_cut tls Firewall Broken {
+    says "a firewall cuts the handshake with {host} after it has begun" or "a device on the way, or the provider's edge"
+    do "Firewall team: look for a device that resets TLS to {host} ({address}) in the middle." not "renew certificates, or change the client: the handshake is cut from outside." }
 EdgeTlsFailed edge_tls_failed tls Edge Broken {
     says "the provider's edge fails the handshake for every name" or "the provider's edge, or a device before it"
     do "Wait and retry with back-off; watch the provider's status page." not NOTHING_HERE }
@@ -437,6 +470,9 @@ CertSelfSigned cert_self_signed tls Edge Broken {
 CertUnknownIssuer cert_unknown_issuer tls Edge Broken {
     says "nobody here trusts the issuer of the certificate at {address}" or "the server, or a device in its place"
     do "Owner of {host}: serve a certificate of a public CA, with its intermediates." not VERIFY }
+CertIncompleteChain cert_incomplete_chain tls Edge Broken {
+    says "{host} leaves an intermediate certificate out" or "the server, or a device in its place"
+    do "Owner of {host}: serve the intermediate certificate with the leaf." not VERIFY }
 TlsVersionUnsupported tls_version_unsupported tls Edge Broken {
     says "{host} and this check have no TLS version or cipher in common" or "the server, or a device in its place"
     do "Owner of {host}: enable TLS 1.2 or 1.3 with current ciphers." not "enable old TLS versions in clients." }
@@ -451,6 +487,9 @@ TlsAddressDiffers tls_address_differs tls Edge Degraded {
     do "Tell the provider: {address} fails TLS, the other addresses do not." not "pin the addresses that work." }
 
 // ---- http, made on the way
+CaptivePortal captive_portal http Portal Broken {
+    says "a captive portal answers until somebody signs in" or "a captive portal, or a web filter"
+    do "User of this host: sign in to the network with a browser, or use a network without a portal." not "disable certificate verification, or open a ticket with the provider." }
 BlockPage block_page http Inspection Broken {
     says "a web filter answers {status} in the API's place" or "a web filter, or the server itself"
     do "Web filter team: allow {host}." not NOT_THEIR_CA }
@@ -498,6 +537,9 @@ ApiKeyMissing api_key_missing http Account Broken {
 ApiKeyInvalid api_key_invalid http Account Broken {
     says "the API does not accept the key {key}" or "the key"
     do "Owner of the key: replace the key in {key}." not PROVEN }
+ApiEgressNotAllowed api_egress_not_allowed http Account Broken {
+    says "the account does not allow this network's address" or "the account's own rules"
+    do "Owner of the account: add the address of route {route} to the organisation's allow-list." not PROVEN }
 ApiForbidden api_forbidden http Account Broken {
     says "the API refuses the account of the key {key}" or "the account's permissions"
     do "Owner of the account: check the permissions of the key in {key}." not PROVEN }
@@ -510,6 +552,9 @@ ApiNotFound api_not_found http Request Broken {
 ApiModelUnknown api_model_unknown http Request Broken {
     says "the API knows no such model" or "the model's name"
     do "Owner of the request: use a model that the API lists." not PROVEN }
+ApiDeprecated api_deprecated http Request Degraded {
+    says "the API says that this way of asking it will end" or "the request"
+    do "Owner of the client: move to what the API's deprecation, sunset or warning header names, before its date." not PROVEN }
 ApiTooLarge api_too_large http Request Broken {
     says "the request is larger than the API takes" or "the request"
     do "Owner of the request: make it smaller." not PROVEN }
@@ -522,6 +567,9 @@ ApiError api_error http Origin Broken {
 ApiOverloaded api_overloaded http Origin Broken {
     says "the API is overloaded" or "the API"
     do "Wait and retry with back-off; watch the provider's status page." not NOTHING_HERE }
+GatewayUpstreamFailed gateway_upstream_failed http Origin Broken {
+    says "the gateway {host} says that its own provider fails" or "the gateway, or its provider"
+    do "Owner of the gateway: see the log of {host} for its provider's answer; retry with back-off." not PROVEN }
 Gateway gateway http Gateway Ok {
     says "{host} is a gateway, not the provider's own host" or "a gateway"
     do "Nothing to do." not NOTHING_HERE }

@@ -75,7 +75,8 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
             Decision::Decided(findings) => break findings,
             Decision::Ask(asked) => {
                 // Every answer, also "not run", makes the next question smaller: this ends.
-                let room = EXPERIMENTS.saturating_sub(evidence.outcomes.len());
+                let ran = evidence.outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
+                let room = EXPERIMENTS.saturating_sub(ran);
                 let room = if round < ROUNDS && Instant::now() < deadline { room } else { 0 };
                 let (run, left): (Vec<_>, Vec<_>) =
                     asked.into_iter().enumerate().partition(|(place, _)| *place < room);

@@ -7,6 +7,10 @@ use crate::observation::{Change, Control, HttpKind, Response};
 use crate::provider::{Provider, Reading};
 
 rules! { RULES
+    /// The inspecting device answers in the API's place that it does not reach or trust the target. Where no
+    /// other route does, it may be the target that is down.
+    InspectionUpstreamFailed upstream_of_the_inspection,
+
     /// A refusal that neither origin nor edge made: the chain is the organisation's, no mark of theirs.
     BlockPage block_page,
 
@@ -44,6 +48,9 @@ rules! { RULES
     /// 401 with a key.
     ApiKeyInvalid key_invalid,
 
+    /// The API says that the account does not allow the address that the request came from.
+    ApiEgressNotAllowed egress_not_allowed,
+
     /// The API knows the account and refuses it.
     ApiForbidden forbidden,
 
@@ -58,6 +65,9 @@ rules! { RULES
 
     /// 429 with the API's mark: the key works, and is busy.
     ApiRateLimited rate_limited,
+
+    /// A gateway of ours answers in the API's shape that the provider behind it fails.
+    GatewayUpstreamFailed behind_our_gateway,
 
     /// The API says that it is overloaded.
     ApiOverloaded overloaded,
@@ -113,19 +123,77 @@ fn stays(target: &TargetFacts, response: &Response) -> bool {
 fn bad<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading, Author)> {
     let (response, reading, author) = case.answer()?;
     bad_answer(case.target(), response, &reading, author)?;
+    let author = if author == Author::Unknown { compared(case, response) } else { author };
     Some((response, reading, author))
 }
 
-fn by_middlebox<'a>(case: &Case<'a>) -> Option<&'a Response> {
-    bad(case).filter(|(_, _, author)| *author == Author::Middlebox).map(|(response, _, _)| response)
+/// Who wrote an answer that has no mark, by what the provider itself answers over another route: the same
+/// is its own, and another one was made on the way.
+fn compared(case: &Case<'_>, response: &Response) -> Author {
+    let answers = case.others().filter_map(|other| other.answer());
+    let mut theirs = answers.filter(|(_, _, author)| author.is_provider()).peekable();
+    if theirs.peek().is_none() {
+        return Author::Unknown;
+    }
+    let same = theirs.find(|(other, ..)| other.status == response.status);
+    same.map_or(Author::Middlebox, |(_, _, author)| author)
+}
+
+/// What was answered in the target's place, or perhaps by itself: then nobody can be named.
+fn by_middlebox<'a>(case: &Case<'a>) -> Option<(&'a Response, Found)> {
+    match bad(case)? {
+        (response, _, Author::Middlebox) => Some((response, Found::high())),
+        // A server of its own has many reasons for most refusals, and few for these.
+        (response, _, Author::Unknown) => {
+            matches!(response.status, 200..=399 | 403 | 407 | 451 | 502 | 504 | 511)
+                .then(|| (response, Found::undetermined()))
+        }
+        (_, _, Author::Origin | Author::Edge | Author::Proxy) => None,
+    }
+}
+
+fn upstream_of_the_inspection(case: &Case<'_>) -> Held {
+    let Some((response, found)) = by_middlebox(case) else { return Ok(None) };
+    let tunnelled = case.chain().is_some();
+    if !tunnelled || !says_upstream_failed(response) {
+        return Ok(None);
+    }
+    if case.other_route_arrives() {
+        return found.by_other_route().yes();
+    }
+    Found::undetermined().yes()
+}
+
+/// Whether a device says that what is behind it failed: 502 and 504 mean that (RFC 9110 15.6.3, 15.6.5), else
+/// by squid's own error, or by `Proxy-Status` (RFC 9209 2.3).
+fn says_upstream_failed(response: &Response) -> bool {
+    const SQUID: &[&str] = &[
+        "ERR_SECURE_CONNECT_FAIL",
+        "ERR_CONNECT_FAIL",
+        "ERR_READ_ERROR",
+        "ERR_READ_TIMEOUT",
+        "ERR_DNS_FAIL",
+        "ERR_CANNOT_FORWARD",
+        "ERR_ZERO_SIZE_OBJECT",
+        "ERR_LIFETIME_EXP",
+    ];
+    let squid = response.header("x-squid-error").unwrap_or_default();
+    let status = response.header("proxy-status").unwrap_or_default();
+    let behind = ["tls_", "connection_", "dns_", "destination_", "http_response_incomplete"];
+    matches!(response.status, 502 | 504)
+        || SQUID.iter().any(|error| squid.starts_with(error))
+        || behind.iter().any(|error| status.contains(&format!("error={error}")))
+            && !status.contains("prohibited")
 }
 
 fn block_page(case: &Case<'_>) -> Held {
     match by_middlebox(case) {
-        Some(response) if response.status >= 300 && !is_network_login(response) => {
-            Found::high().yes()
+        Some((response, found)) if response.status >= 300 && !is_network_login(response) => {
+            // A server's own trouble looks the same through a device that passes it on.
+            let may_be_theirs = response.status >= 500 && !case.other_route_arrives();
+            if may_be_theirs { Found::undetermined().yes() } else { found.yes() }
         }
-        _ => Ok(None),
+        Some(_) | None => Ok(None),
     }
 }
 
@@ -136,7 +204,7 @@ fn is_network_login(response: &Response) -> bool {
 
 fn response_replaced(case: &Case<'_>) -> Held {
     match by_middlebox(case) {
-        Some(_) => Found::high().yes(),
+        Some((_, found)) => found.yes(),
         None => Ok(None),
     }
 }
@@ -303,6 +371,15 @@ fn key_invalid(case: &Case<'_>) -> Held {
         Key::InForce(_) => says(case, Cause::ApiKeyInvalid),
         Key::None | Key::Unavailable(..) | Key::Empty(_) | Key::Unsendable(..) => Ok(None),
     }
+}
+
+fn egress_not_allowed(case: &Case<'_>) -> Held {
+    says(case, Cause::ApiEgressNotAllowed)
+}
+
+fn behind_our_gateway(case: &Case<'_>) -> Held {
+    let failed = matches!(api(case), Some(Cause::ApiError | Cause::ApiOverloaded));
+    if failed && case.target().ours { Found::high().yes() } else { Ok(None) }
 }
 
 fn forbidden(case: &Case<'_>) -> Held {

@@ -1,16 +1,20 @@
-//! No address, or one that leads astray.
+//! No address. One that leads astray is `astray`.
 
 use std::net::IpAddr;
 
 use super::Held;
 use super::case::{Case, Found, Seen};
-use crate::cause::Party;
+use crate::cause::{Party, Status};
 use crate::observation::{
-    Change, Class, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Reply, Role, Server,
-    Source, TlsKind, Transport, Trip,
+    Change, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Reply, Role, Server, Source,
+    Transport, Trip,
 };
 
 rules! { RULES
+    /// The name has private ranges by the configuration, and none of its addresses lies in one, or it has
+    /// none: the resolver does not serve the private zone.
+    DnsPrivateAnswerMissing private_answer_missing,
+
     /// Two different answers to one question, the first of which the trip failed with. Over TCP, where nobody
     /// slips one in, the resolver says what the second says.
     DnsInjected injected,
@@ -23,6 +27,9 @@ rules! { RULES
     /// The resolver's own address says that nobody listens, for this name and for an unrelated one, and so
     /// do all its kin. One on this host is this host's own.
     DnsResolverDown resolver_down,
+
+    /// With twice the time the same look-up is answered: nobody drops it, it is slow.
+    DnsSlow slow_beyond_the_timeout,
 
     /// No resolver answers, neither for this name nor for an unrelated one. Who drops it is not said.
     DnsResolverUnreachable resolver_unreachable,
@@ -39,6 +46,10 @@ rules! { RULES
     /// a resolver that denies it and an unrelated one answers for inside names only.
     DnsResolverFailing resolver_failing,
 
+    /// The name is an alias of one that does not exist, as an independent resolver says too: the zone's own
+    /// fault. Where that one, or another route, finds the end of the alias, it is the resolver's.
+    DnsCnameDangling alias_dangles,
+
     /// Independent resolvers deny the name too.
     DnsNameMissing name_missing,
 
@@ -50,18 +61,53 @@ rules! { RULES
 
     /// The resolver fails or is silent for this name only.
     DnsNameFailing name_failing,
+}
 
-    /// An address that is no destination, or a private one for a name that has a public address elsewhere,
-    /// and no server there that could prove itself.
-    DnsSinkholed sinkholed,
+fn private_answer_missing(case: &Case<'_>) -> Held {
+    let private = &case.target().private;
+    if private.is_empty() || case.proxied() || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    let is_private = |address: &IpAddr| private.iter().any(|range| range.contains(*address));
+    let denied = case.lookup_failure().is_some_and(|(_, failure)| is_denial(failure.kind));
+    let addresses = case.trip().lookup.addresses();
+    let public = !addresses.is_empty() && !addresses.iter().any(is_private);
+    if denied || public { Found::high().yes() } else { Ok(None) }
+}
 
-    /// Somebody else's server is at the address: its certificate is for another name or issuer. Another
-    /// resolver gives another address, which works.
-    DnsHijacked hijacked,
+fn alias_dangles(case: &Case<'_>) -> Held {
+    let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
+    let aliased = |question: &Question| {
+        question.reply.as_ref().is_some_and(|reply| !reply.aliases.is_empty())
+    };
+    if !is_denial(failure.kind) || case.looks_up_a_proxy() || !asked(lookup).any(aliased) {
+        return Ok(None);
+    }
+    if case.other_route_arrives() {
+        return Found::high().party(Party::Resolver).by_other_route().yes();
+    }
+    match case.other_resolver()?.trip() {
+        Some(other) if knows(other) => {
+            Found::high().party(Party::Resolver).by(Control::OtherResolver).yes()
+        }
+        Some(other) if kind(other).is_some_and(is_denial) => {
+            Found::high().by(Control::OtherResolver).yes()
+        }
+        Some(_) | None => Found::undetermined().yes(),
+    }
+}
 
-    /// Nothing answers at a public address; another resolver gives another address, which works, and so
-    /// does an unrelated host.
-    DnsStaleAddress stale_address,
+fn slow_beyond_the_timeout(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    if failure.kind != DnsKind::Timeout {
+        return Ok(None);
+    }
+    match case.seen(Change::LongerTimeout)?.trip() {
+        Some(trip) if !trip.lookup.addresses().is_empty() => {
+            Found::high().status(Status::Broken).by(Control::LongerTimeout).yes()
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 fn kind(trip: &Trip) -> Option<DnsKind> {
@@ -300,67 +346,5 @@ fn for_this_name(case: &Case<'_>) -> Held {
         Some(true) if others_answered.passed() => Found::high().by(Control::OtherResolver).yes(),
         Some(true) => Found::medium().by(Control::OtherResolver).yes(),
         Some(false) | None => Found::undetermined().yes(),
-    }
-}
-
-fn sinkholed(case: &Case<'_>) -> Held {
-    if case.proxied() || case.trip().lookup.source != Source::Dns {
-        return Ok(None);
-    }
-    if let Some((_, failure)) = case.lookup_failure() {
-        if failure.kind != DnsKind::UnusableAddress {
-            return Ok(None);
-        }
-        return match case.other_resolver()? {
-            Seen::Passed(_) => Found::high().by(Control::OtherResolver).yes(),
-            Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
-        };
-    }
-    let Some((_, failure)) = case.stopped() else { return Ok(None) };
-    let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
-    let led_astray = |address: &IpAddr| {
-        let class = Class::of(*address);
-        class.is_inside() || class == Class::Sinkhole
-    };
-    let inside = case.trip().lookup.addresses().iter().all(led_astray);
-    if !nobody_there || !inside {
-        return Ok(None);
-    }
-    if case.other_address_works()? {
-        return Found::high().by(Control::OtherResolver).yes();
-    }
-    // Any other host may live at a private address on purpose, and be down.
-    if case.target().provider.owns(&case.target().host) {
-        return Found::medium().yes();
-    }
-    Ok(None)
-}
-
-fn hijacked(case: &Case<'_>) -> Held {
-    let Some((_, failure)) = case.tls() else { return Ok(None) };
-    let somebody_else = matches!(
-        failure.kind,
-        TlsKind::WrongName | TlsKind::UnknownIssuer | TlsKind::SelfSigned | TlsKind::NotTls
-    );
-    if case.proxied() || !somebody_else || case.trip().lookup.source != Source::Dns {
-        return Ok(None);
-    }
-    if case.other_address_works()? {
-        return Found::high().by(Control::OtherResolver).yes();
-    }
-    Ok(None)
-}
-
-fn stale_address(case: &Case<'_>) -> Held {
-    if case.tcp().is_none() || case.trip().lookup.source != Source::Dns {
-        return Ok(None);
-    }
-    if !case.other_address_works()? {
-        return Ok(None);
-    }
-    match case.control_host()? {
-        Seen::Passed(_) => Found::high().by(Control::OtherResolver).yes(),
-        Seen::Failed(_) => Ok(None),
-        Seen::Nothing => Found::medium().by(Control::OtherResolver).party(Party::Resolver).yes(),
     }
 }

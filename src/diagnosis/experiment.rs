@@ -164,7 +164,7 @@ pub(super) fn lines(evidence: &Evidence, route: &str) -> Vec<EvidenceLine> {
         .filter(|outcome| outcome.experiment.route == route)
         .map(line)
         .collect();
-    lines.sort_by_key(|line| Control::ALL.iter().position(|control| *control == line.control));
+    lines.sort_by_key(|line| line.control.rank());
     lines
 }
 

@@ -2,13 +2,16 @@
 
 use super::Held;
 use super::case::{Case, Found};
-use crate::cause::Party;
+use crate::cause::{Party, Status};
 use crate::observation::{Change, Control, HttpFailure, HttpKind, Leg, Trust};
 
 rules! { RULES
     /// HTTP/2 fails and HTTP/1.1 works on the same route. Under a public chain only the edge sees which of
     /// the two is spoken.
     H2Broken h2_broken,
+
+    /// With twice the time the answer comes: it is slow, later than the timeout.
+    OriginSlow slow_beyond_the_timeout,
 
     /// The request was sent and nothing came back in time. Who is silent can be said only of a request
     /// that was acknowledged, on a route that brings answers of unrelated hosts.
@@ -100,6 +103,15 @@ fn may_be_h2(failure: &HttpFailure) -> bool {
         | HttpKind::UnexpectedBody
         | HttpKind::Other => false,
     }
+}
+
+fn slow_beyond_the_timeout(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = case.http() else { return Ok(None) };
+    if failure.kind != HttpKind::Timeout || !case.seen(Change::LongerTimeout)?.passed() {
+        return Ok(None);
+    }
+    let found = whose(case, leg, failure)?;
+    Ok(found.map(|found| found.status(Status::Broken).by(Control::LongerTimeout)))
 }
 
 fn silent(case: &Case<'_>) -> Held {

@@ -1,8 +1,10 @@
 //! Wrong on this host: nothing left it, or its own settings lead astray.
 
+use jiff::Timestamp;
+
 use super::Held;
 use super::case::{Case, Found, Seen};
-use crate::observation::{Failure, LocalKind, Source, TlsKind, Trip};
+use crate::observation::{Change, Control, Failure, LocalKind, Response, Source, TlsKind, Trip};
 
 rules! { RULES
     /// No query could be sent: resolv.conf names no server that can be used.
@@ -24,7 +26,11 @@ rules! { RULES
     /// The target's certificate is outside its dates, and so are those of an unrelated host.
     LocalClockSkew clock_skew,
 
-    /// The address came from the hosts file and does not work; DNS gives another one that does.
+    /// The target's certificate is outside its dates by this host's clock and inside by that of an unrelated
+    /// host, whose answer says another time.
+    LocalClockSkew clock_disagrees,
+
+    /// The address came from the hosts file and does not work; the name servers give another one that does.
     LocalHostsOverride hosts_override,
 }
 
@@ -53,7 +59,7 @@ fn gateway_dead(case: &Case<'_>) -> Held {
     }
     match case.control_shows()? {
         Seen::Failed(control) if is_silent_neighbour(control) => {
-            Found::high().by(crate::observation::Control::ControlHost).yes()
+            Found::high().by(Control::ControlHost).yes()
         }
         Seen::Failed(_) | Seen::Passed(_) => Ok(None),
         Seen::Nothing => Found::undetermined().yes(),
@@ -79,11 +85,33 @@ fn clock_skew(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     match case.control_shows()? {
-        Seen::Failed(control) if is_dated(control) => {
-            Found::high().by(crate::observation::Control::ControlHost).yes()
-        }
+        Seen::Failed(control) if is_dated(control) => Found::high().by(Control::ControlHost).yes(),
         Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
     }
+}
+
+/// Seconds that clocks may differ by without a fault: answers may come from caches.
+const TOLERANCE: i64 = 600;
+
+fn clock_disagrees(case: &Case<'_>) -> Held {
+    if !is_dated(case.trip()) {
+        return Ok(None);
+    }
+    let Some(control) = case.control_shows()?.trip() else { return Ok(None) };
+    let their_clock = control.leading().and_then(|leg| leg.response.as_ref()).and_then(date);
+    let Some(theirs) = their_clock else { return Ok(None) };
+    let off = (theirs.as_second() - control.started.as_second()).abs() > TOLERANCE;
+    let valid = case.chain().is_some_and(|chain| {
+        let mut all = chain.certificates.iter();
+        all.all(|cert| cert.not_before <= theirs && theirs <= cert.not_after)
+    });
+    if off && valid { Found::high().by(Control::ControlHost).yes() } else { Ok(None) }
+}
+
+/// When an answer says that it was made (RFC 9110 6.6.1).
+fn date(response: &Response) -> Option<Timestamp> {
+    let date = jiff::fmt::rfc2822::parse(response.header("date")?).ok()?;
+    Some(date.timestamp())
 }
 
 fn is_dated(trip: &Trip) -> bool {
@@ -95,8 +123,13 @@ fn hosts_override(case: &Case<'_>) -> Held {
     if case.trip().lookup.source != Source::Hosts || case.stopped().is_none() {
         return Ok(None);
     }
-    if case.other_address_works()? {
-        return Found::high().by(crate::observation::Control::OtherResolver).yes();
+    let ours = case.trip().lookup.addresses();
+    let another = |trip: &Trip| {
+        let reached = trip.legs.iter().filter(|leg| leg.stop.is_none());
+        reached.map(|leg| leg.address.ip()).any(|address| !ours.contains(&address))
+    };
+    match case.seen(Change::WithoutHosts)? {
+        Seen::Passed(trip) if another(trip) => Found::high().by(Control::OtherResolver).yes(),
+        Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing => Ok(None),
     }
-    Ok(None)
 }

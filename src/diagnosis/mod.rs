@@ -9,8 +9,11 @@
 mod rule;
 
 mod answer;
+mod astray;
 mod author;
 mod case;
+mod certificate;
+mod connect;
 mod credential;
 mod dns;
 mod experiment;
@@ -21,6 +24,7 @@ mod local;
 mod login;
 mod mark;
 mod pac;
+mod portal;
 mod proxy;
 mod seen;
 mod steady;
@@ -214,11 +218,15 @@ pub(crate) type Held = Result<Option<Found>, Needed>;
 const FAULTS: &[&[Rule]] = &[
     pac::RULES,
     local::RULES,
+    portal::RULES,
     dns::RULES,
+    astray::RULES,
     tcp::RULES,
     login::RULES,
     proxy::RULES,
+    connect::RULES,
     tls::RULES,
+    certificate::RULES,
     http::RULES,
     credential::RULES,
     answer::RULES,
@@ -226,22 +234,9 @@ const FAULTS: &[&[Rule]] = &[
 ];
 
 /// All rules, as they are printed: faults, what the repeat makes of them, facts.
-pub const RULES: &[&[Rule]] = &[
-    pac::RULES,
-    local::RULES,
-    dns::RULES,
-    tcp::RULES,
-    login::RULES,
-    proxy::RULES,
-    tls::RULES,
-    http::RULES,
-    credential::RULES,
-    answer::RULES,
-    verdict::RULES,
-    verdict::CONFIRMATION,
-    facts::FACTS,
-    pac::FACTS,
-];
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    FAULTS.iter().chain([&verdict::CONFIRMATION]).chain(facts::FACTS).copied().flatten()
+}
 
 /// Decides, or asks.
 pub fn diagnose(evidence: &Evidence) -> Decision {
@@ -269,7 +264,10 @@ pub fn diagnose(evidence: &Evidence) -> Decision {
             Err(needed) => asked.extend(needed.0),
         }
     }
-    asked.sort();
+    // What is cut off where there are too many is the dearest, on every route alike.
+    asked.sort_by_key(|one| {
+        (one.change != Change::Repeat, one.change.control().rank(), one.clone())
+    });
     asked.dedup();
     asked.retain(|experiment| !evidence.outcomes.iter().any(|done| done.experiment == *experiment));
     if !asked.is_empty() {

@@ -68,6 +68,13 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Asks for all of these at once, where a rule is to read several: a round for each would take too long.
+    pub(super) fn ask_for(&self, changes: &[Change]) -> Result<(), Needed> {
+        let missing: Vec<Change> =
+            changes.iter().copied().filter(|change| self.outcome(*change).is_none()).collect();
+        if missing.is_empty() || !self.asks { Ok(()) } else { Err(self.need(&missing)) }
+    }
+
     /// The control hosts over this route: one that passes proves the way out; all that fail prove
     /// that it is down, but only where they ever worked or were never measured.
     pub(super) fn control_host(&self) -> Result<Seen<'a>, Needed> {
@@ -80,8 +87,12 @@ impl<'a> Case<'a> {
     /// What unrelated hosts show over this route, whatever they showed before: for rules that look
     /// for the same mark there, not for a failure.
     pub(super) fn control_shows(&self) -> Result<Seen<'a>, Needed> {
+        self.first_to_pass(Change::ControlHost)
+    }
+
+    fn first_to_pass(&self, of: fn(usize) -> Change) -> Result<Seen<'a>, Needed> {
         let count = self.target().controls.min(CONTROL_HOSTS);
-        let changes: Vec<Change> = (0..count).map(Change::ControlHost).collect();
+        let changes: Vec<Change> = (0..count).map(of).collect();
         let missing: Vec<Change> =
             changes.iter().copied().filter(|change| self.outcome(*change).is_none()).collect();
         if !missing.is_empty() && self.asks {
@@ -98,6 +109,14 @@ impl<'a> Case<'a> {
         Ok(seen)
     }
 
+    /// Tunnels to unrelated hosts through the same proxy, read as the control hosts are.
+    pub(super) fn control_tunnel(&self) -> Result<Seen<'a>, Needed> {
+        match self.first_to_pass(Change::ControlTunnel)? {
+            Seen::Failed(_) if self.walk.baseline == Baseline::Bad => Ok(Seen::Nothing),
+            seen => Ok(seen),
+        }
+    }
+
     /// How sure a verdict may be that leans on control hosts which fail too.
     pub(super) fn when_control_fails(&self) -> Confidence {
         match self.walk.baseline {
@@ -109,10 +128,11 @@ impl<'a> Case<'a> {
     /// How sure the control hosts that ran can make a verdict: one host alone may have its own fault.
     pub(super) fn by_controls(&self) -> Confidence {
         let places = 0..self.target().controls.min(CONTROL_HOSTS);
-        let ran = |place: &usize| {
-            self.outcome(Change::ControlHost(*place)).is_some_and(|outcome| outcome.result.is_ok())
-        };
-        if places.filter(ran).count() < CONTROL_HOSTS {
+        let ran =
+            |change: Change| self.outcome(change).is_some_and(|outcome| outcome.result.is_ok());
+        let either =
+            |place: &usize| ran(Change::ControlHost(*place)) || ran(Change::ControlTunnel(*place));
+        if places.filter(either).count() < CONTROL_HOSTS {
             Confidence::Medium
         } else {
             Confidence::High

@@ -1,20 +1,24 @@
 //! No connection, on a direct route.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::case::{Case, Found, Seen};
+use super::connect::{could_not_connect, could_not_resolve};
 use super::hops::our_firewall;
-use super::proxy::{could_not_connect, could_not_resolve};
 use super::{Baseline, Held};
 use crate::cause::Party;
 use crate::observation::{
-    Change, Class, Control, Failure, LocalKind, ProxyKind, Sent, TcpKind, Trip,
+    Change, Class, Control, Failure, LocalKind, ProxyKind, Sent, TcpFailure, TcpKind, Trip,
+    other_port,
 };
 
 rules! { RULES
+    /// Unrelated hosts are not reached at this port either, in the same way, and another port of the target's
+    /// address opens: it is the port that is closed.
+    EgressPortBlocked port_blocked,
+
     /// The control hosts, which worked before, are not reached any more either.
     UplinkDown uplink_down,
-
-    /// A hop that is not the target says "prohibited", and is named.
-    TcpRejected rejected_by_icmp,
 
     /// A hop says that it has no way there, or this host finds nobody on its link at that address while
     /// other addresses are reached.
@@ -25,6 +29,9 @@ rules! { RULES
     /// a dead uplink, unless another way out works.
     EgressBlocked egress_blocked,
 
+    /// A hop that is not the target says "prohibited", and is named.
+    TcpRejected rejected_by_icmp,
+
     /// No route reaches the target, and on each of them an unrelated host works.
     EdgeUnreachable edge_unreachable,
 
@@ -33,6 +40,9 @@ rules! { RULES
 
     /// Only the first address was to be tried, an IPv4 one; those of IPv6 work.
     Ipv4Broken ipv4_alone,
+
+    /// Only the first address was to be tried, and it fails; another one of its family works.
+    TcpAddressDead address_alone,
 
     /// A reset instead of a connection. Whose, only another route can tell.
     TcpRejected rejected,
@@ -51,9 +61,56 @@ fn is_unreached(trip: &Trip) -> bool {
     }
 }
 
+/// Whether an unrelated host failed as the target did, before a connection was made.
+fn is_alike(control: &Trip, failure: &TcpFailure) -> bool {
+    match control.failure() {
+        Some(Failure::Tcp(theirs)) => theirs.kind == failure.kind,
+        Some(
+            Failure::Local(_)
+            | Failure::Dns(_)
+            | Failure::Proxy(_)
+            | Failure::Tls(_)
+            | Failure::Http(_),
+        )
+        | None => false,
+    }
+}
+
+fn port_blocked(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) =
+        case.tcp().filter(|(leg, _)| !Class::of(leg.address.ip()).is_inside())
+    else {
+        return Ok(None);
+    };
+    if !case.control_shows()?.failed().is_some_and(|control| is_alike(control, failure)) {
+        return Ok(None);
+    }
+    let port = other_port(leg.address.port());
+    let other = SocketAddr::new(leg.address.ip(), port);
+    if case.seen(Change::OtherPort(other))?.passed() {
+        return Found::with(case.by_controls()).by(Control::OtherPort).yes();
+    }
+    Ok(None)
+}
+
+/// Whether a hop that is neither this host nor the far end says that it lets nothing through.
+fn is_prohibited_on_the_way(trip: &Trip) -> bool {
+    let Some(leg) = trip.leading() else { return false };
+    match &leg.stop {
+        Some(Failure::Tcp(TcpFailure { icmp: Some(icmp), .. })) => {
+            icmp.is_prohibition() && !icmp.own && icmp.offender != leg.address.ip()
+        }
+        Some(_) | None => false,
+    }
+}
+
 fn uplink_down(case: &Case<'_>) -> Held {
     let by_the_proxy = case.proxy().is_some_and(|proxy| could_not_connect(&proxy));
     if case.tcp().is_none() && !by_the_proxy || case.walk.baseline != Baseline::Good {
+        return Ok(None);
+    }
+    // Who says that nothing may pass is no broken line.
+    if is_prohibited_on_the_way(case.trip()) {
         return Ok(None);
     }
     match case.control_host()? {
@@ -93,13 +150,11 @@ fn egress_blocked(case: &Case<'_>) -> Held {
     else {
         return Ok(None);
     };
-    let alike = |control: &Trip| match control.failure() {
-        Some(Failure::Tcp(theirs)) => theirs.kind == failure.kind,
-        _ => false,
-    };
     match case.control_shows()? {
-        Seen::Failed(control) if alike(control) => {
+        Seen::Failed(control) if is_alike(control, failure) => {
+            let named = is_prohibited_on_the_way(case.trip()) && is_prohibited_on_the_way(control);
             let found = match case.walk.baseline {
+                _ if named => Found::high(),
                 Baseline::Bad => Found::with(case.by_controls()),
                 Baseline::Good | Baseline::Unknown if case.other_route_arrives() => Found::medium(),
                 Baseline::Good | Baseline::Unknown => Found::undetermined(),
@@ -156,6 +211,23 @@ fn family_alone(case: &Case<'_>, v6: bool) -> Held {
         return Found::medium().by(Control::OtherFamily).yes();
     }
     Ok(None)
+}
+
+fn address_alone(case: &Case<'_>) -> Held {
+    let Some((leg, _)) = case.tcp() else { return Ok(None) };
+    let trip = case.trip();
+    let family = |address: &IpAddr| address.is_ipv4() == leg.address.is_ipv4();
+    let of_family = trip.lookup.addresses().into_iter().filter(family).count();
+    if trip.legs.len() > 1 || of_family < 2 {
+        return Ok(None);
+    }
+    let works = |trip: &Trip| {
+        trip.legs.iter().any(|other| family(&other.address.ip()) && other.stop.is_none())
+    };
+    match case.seen(Change::EachAddress)?.trip() {
+        Some(trip) if works(trip) => Found::high().at(leg.address).by(Control::EachAddress).yes(),
+        Some(_) | None => Ok(None),
+    }
 }
 
 fn rejected(case: &Case<'_>) -> Held {

@@ -1,4 +1,4 @@
-//! No finished handshake: cut, refused, or shown a certificate that nobody here accepts.
+//! No finished handshake: cut or refused. A certificate that nobody accepts is `certificate`.
 
 use super::case::{Case, Found, Seen};
 use super::hops::our_firewall;
@@ -20,12 +20,20 @@ rules! { RULES
     /// protocol_version, insufficient_security, or handshake_failure for other names alike (RFC 8446 6.2).
     TlsVersionUnsupported version_unsupported,
 
+    /// The handshake is cut after the peer has begun to answer, at the same point each time, while another
+    /// route, and an unrelated host over this one, complete it.
+    TlsCut cut_in_the_middle,
+
     /// The handshake is cut when it names the target; with another name the same address answers.
     SniFiltered sni_filtered,
 
     /// The usual, post-quantum `ClientHello` is cut whatever name it has, and a small one passes: something
     /// cannot take a hello of two segments. Smaller segments alone do not help, or it was no silence.
     TlsHelloTooLarge hello_too_large,
+
+    /// A handshake that offers TLS 1.3 is cut whatever name it has and however small it is, and one of TLS 1.2
+    /// is not: the server, or a device before it, cannot take the newer one.
+    TlsVersionUnsupported older_only,
 
     /// A connection is made, and nothing that is sent on it is ever acknowledged, whatever its name and size.
     /// Where every other route is cut too, it is the edge's.
@@ -39,29 +47,6 @@ rules! { RULES
 
     /// A record does not decrypt or decode; on another route all do.
     TlsCorrupted corrupted,
-
-    /// A root that nobody here trusts, and not the origin's: an unrelated host shows the same issuer, or
-    /// another route shows the real chain.
-    TlsInspectionUntrusted inspection_untrusted,
-
-    /// A certificate that no public CA issued is outside its dates or for another name, and another route
-    /// or an unrelated host shows that it is not the origin's.
-    InspectionCertInvalid inspection_cert_invalid,
-
-    /// The leaf or an intermediate is past its end, and the clock is right.
-    CertExpired cert_expired,
-
-    /// The certificate's begin is to come, and the clock is right.
-    CertNotYetValid cert_not_yet_valid,
-
-    /// The certificate is for other names, at the right address.
-    CertWrongName cert_wrong_name,
-
-    /// The leaf is its own issuer.
-    CertSelfSigned cert_self_signed,
-
-    /// Nobody here knows the issuer.
-    CertUnknownIssuer cert_unknown_issuer,
 }
 
 fn client_cert_rejected(case: &Case<'_>) -> Held {
@@ -98,6 +83,8 @@ fn hello_too_large(case: &Case<'_>) -> Held {
     if !case.seen(Change::SmallHello(leg.address))?.passed() {
         return Ok(None);
     }
+    // For those who have to find it: whether it is the size, or the second segment.
+    case.seen(Change::SplitHello(leg.address))?;
     // Through an inspecting device it is the device's own hello that the far end takes.
     let found = if case.other_route_is_public() && case.control_host()?.passed() {
         Found::high().party(Party::Firewall).by_other_route()
@@ -159,6 +146,55 @@ fn is_alike(one: &TlsFailure, other: &TlsFailure) -> bool {
     one.kind == other.kind && one.peers_alert() == other.peers_alert()
 }
 
+fn cut_in_the_middle(case: &Case<'_>) -> Held {
+    let begun = |failure: &TlsFailure| {
+        matches!(failure.kind, TlsKind::Reset | TlsKind::Closed) && failure.received > 0
+    };
+    let Some((leg, failure)) = cut(case).filter(|(_, failure)| begun(failure)) else {
+        return Ok(None);
+    };
+    // At another point each time it is loss or load, and nobody's rule.
+    let elsewhere = case.repeat().is_some_and(|again| match again.failure() {
+        Some(Failure::Tls(again)) => again.received.abs_diff(failure.received) > SAME_POINT,
+        _ => false,
+    });
+    if elsewhere || case.every_route(|other| cut(other).is_some()) {
+        return Ok(None);
+    }
+    if case.other_route_arrives() && case.control_host()?.passed() {
+        let party = if case.proxied() { Party::Proxy } else { Party::Firewall };
+        return Found::high().party(party).by_other_route().yes();
+    }
+    // The name may be what it is cut for.
+    if case.other_name(leg)?.passed() || case.control_host()?.passed() {
+        return Found::undetermined().yes();
+    }
+    Ok(None)
+}
+
+/// Bytes by which the place of a cut may differ: session ids and random padding have various lengths.
+const SAME_POINT: u64 = 128;
+
+fn older_only(case: &Case<'_>) -> Held {
+    let Some((leg, failure)) = cut(case).filter(|(leg, _)| leg.chain.is_none()) else {
+        return Ok(None);
+    };
+    let other_name = case.other_name(leg)?;
+    let for_this_name = other_name.passed() && !got_no_further(failure, other_name);
+    // A hello of TLS 1.2 is small, too.
+    if for_this_name || case.seen(Change::SmallHello(leg.address))?.failed().is_none() {
+        return Ok(None);
+    }
+    if !case.seen(Change::OlderTls(leg.address))?.passed() {
+        return Ok(None);
+    }
+    if case.other_route_is_public() && case.control_host()?.passed() {
+        let party = if case.proxied() { Party::Proxy } else { Party::Inspection };
+        return Found::medium().party(party).by_other_route().yes();
+    }
+    of_the_server(case, |other| cut(other).is_some())
+}
+
 fn sni_filtered(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = cut(case) else { return Ok(None) };
     let other_name = case.other_name(leg)?;
@@ -173,10 +209,18 @@ fn sni_filtered(case: &Case<'_>) -> Held {
         }
         return found.yes();
     }
-    match our_firewall(case, leg, Sent::Hello)? {
-        Some(found) => found.yes(),
-        None => Found::undetermined().by(Control::OtherName).yes(),
+    if !case.proxied() {
+        case.ask_for(&[Change::NameElsewhere(0), Change::TtlWalk(leg.address, Sent::Hello)])?;
     }
+    if let Some(found) = our_firewall(case, leg, Sent::Hello)? {
+        return found.yes();
+    }
+    // An unrelated host has no reason to cut this name, and takes its own.
+    let elsewhere = !case.proxied() && case.seen(Change::NameElsewhere(0))?.failed().is_some();
+    if elsewhere && case.control_host()?.passed() {
+        return Found::high().party(Party::Firewall).by(Control::NameElsewhere).yes();
+    }
+    Found::undetermined().by(Control::OtherName).yes()
 }
 
 fn data_dropped(case: &Case<'_>) -> Held {
@@ -240,103 +284,4 @@ fn of_the_server(case: &Case<'_>, alike: impl Fn(&Case<'_>) -> bool) -> Held {
         return Found::high().by_other_route().yes();
     }
     Found::undetermined().yes()
-}
-
-fn inspection_untrusted(case: &Case<'_>) -> Held {
-    let Some((leg, failure)) = case.tls() else { return Ok(None) };
-    if !matches!(failure.kind, TlsKind::UnknownIssuer | TlsKind::SelfSigned) {
-        return Ok(None);
-    }
-    let Some(issuer) = leg.chain.as_ref().and_then(|chain| chain.top_issuer()) else {
-        return Ok(None);
-    };
-    let same = |trip: &Trip| {
-        trip.leading().and_then(|leg| leg.chain.as_ref()).and_then(|chain| chain.top_issuer())
-            == Some(issuer)
-    };
-    match case.control_shows()? {
-        Seen::Passed(control) | Seen::Failed(control) if same(control) => {
-            Found::high().by(Control::ControlHost).yes()
-        }
-        Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing if case.other_route_is_public() => {
-            Found::medium().by_other_route().yes()
-        }
-        Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing => Ok(None),
-    }
-}
-
-fn inspection_cert_invalid(case: &Case<'_>) -> Held {
-    let Some((leg, failure)) = case.tls() else { return Ok(None) };
-    let wrong =
-        matches!(failure.kind, TlsKind::Expired | TlsKind::NotYetValid | TlsKind::WrongName);
-    let Some(chain) = leg.chain.as_ref().filter(|chain| wrong && !chain.is_public()) else {
-        return Ok(None);
-    };
-    let same = |trip: &Trip| {
-        trip.leading()
-            .and_then(|leg| leg.chain.as_ref())
-            .is_some_and(|other| other.top_issuer() == chain.top_issuer() && !other.is_public())
-    };
-    match case.control_shows()?.trip() {
-        Some(control) if same(control) => Found::high().by(Control::ControlHost).yes(),
-        Some(_) | None if case.other_route_is_public() => Found::high().by_other_route().yes(),
-        Some(_) | None => Ok(None),
-    }
-}
-
-fn cert_expired(case: &Case<'_>) -> Held {
-    certificate(case, TlsKind::Expired)
-}
-
-fn cert_not_yet_valid(case: &Case<'_>) -> Held {
-    certificate(case, TlsKind::NotYetValid)
-}
-
-fn cert_wrong_name(case: &Case<'_>) -> Held {
-    certificate(case, TlsKind::WrongName)
-}
-
-fn cert_self_signed(case: &Case<'_>) -> Held {
-    certificate(case, TlsKind::SelfSigned)
-}
-
-fn cert_unknown_issuer(case: &Case<'_>) -> Held {
-    certificate(case, TlsKind::UnknownIssuer)
-}
-
-/// The server's, where a public CA issued it or every route shows the same chain, and neither this
-/// host's clock nor a wrong address explains it.
-fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
-    let Some((leg, failure)) = case.tls() else { return Ok(None) };
-    if failure.kind != kind {
-        return Ok(None);
-    }
-    let Some(chain) = &leg.chain else { return Found::undetermined().yes() };
-    let same = |other: &Case<'_>| {
-        other.chain().is_some_and(|theirs| theirs.certificates == chain.certificates)
-    };
-    let everywhere = case.every_route(same);
-    if !everywhere && !chain.is_public() {
-        return Found::undetermined().yes();
-    }
-    match kind {
-        TlsKind::Expired | TlsKind::NotYetValid if case.control_host()?.passed() => {
-            Found::high().by(Control::ControlHost).yes()
-        }
-        TlsKind::Expired | TlsKind::NotYetValid => Found::undetermined().yes(),
-        _ if everywhere => Found::high().by_other_route().yes(),
-        // Anybody can have a public certificate for a name of his own.
-        _ if case.other_route_is_public() => Found::undetermined().by_other_route().yes(),
-        _ => match case.other_resolver()? {
-            Seen::Failed(other) if ends_in(other, kind) => {
-                Found::high().by(Control::OtherResolver).yes()
-            }
-            Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
-            Seen::Passed(_) => Ok(None),
-        },
-    }
-}
-
-fn ends_in(trip: &Trip, kind: TlsKind) -> bool {
-    matches!(trip.failure(), Some(Failure::Tls(failure)) if failure.kind == kind)
 }

@@ -189,7 +189,7 @@ fn decide(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Option<Holds>
 }
 
 fn collect(case: &Case<'_>, needed: &mut Vec<super::Experiment>) -> Vec<Holds> {
-    holding(FACTS.iter().chain(super::pac::FACTS), case, needed).collect()
+    holding(FACTS.iter().copied().flatten(), case, needed).collect()
 }
 
 fn holding(

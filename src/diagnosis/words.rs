@@ -4,9 +4,9 @@
 use super::case::{Case, Found};
 use super::verdict::Holds;
 use super::{Confidence, Finding, experiment};
-use crate::cause::{Layer, Party};
+use crate::cause::{Cause, Layer, Party};
 use crate::diagnosis::ControlResult;
-use crate::observation::{Failure, Login, ProxyFailure, Source};
+use crate::observation::{ChainVerdict, Failure, Login, ProxyFailure, Source};
 
 /// A summary at most, in ASCII characters.
 const SUMMARY: usize = 140;
@@ -27,12 +27,13 @@ pub(super) fn finding(case: &Case<'_>, Holds { rule, found }: &Holds) -> Finding
         Confidence::Low => format!("cannot tell from here: {}", slots.fill(row.or)),
     };
     let because = because(case, found);
+    let party = whose(case, cause, found.party.unwrap_or(row.party));
     let head = format!("{} via {}: ", case.target().name, case.walk.route);
     Finding {
         rule: rule.name().to_owned(),
         cause,
         layer: row.layer.unwrap_or_else(|| ended_in(case)),
-        party: found.party.unwrap_or(row.party),
+        party,
         status: found.status.unwrap_or(row.status),
         confidence: found.confidence,
         summary: fit(&head, &clause, because.as_deref()),
@@ -46,7 +47,19 @@ pub(super) fn finding(case: &Case<'_>, Holds { rule, found }: &Holds) -> Finding
             Confidence::Medium | Confidence::High => advice(row.advice, found.party, &slots),
         },
         do_not: slots.fill(row.do_not),
-        ask: ask(case, found.party.unwrap_or(row.party), &slots),
+        ask: ask(case, party, &slots),
+    }
+}
+
+/// What is the provider's at other hosts is ours at a gateway of ours; but not what is behind it.
+fn whose(case: &Case<'_>, cause: Cause, party: Party) -> Party {
+    match party {
+        Party::Edge | Party::Origin
+            if case.target().ours && cause != Cause::GatewayUpstreamFailed =>
+        {
+            Party::Gateway
+        }
+        _ => party,
     }
 }
 
@@ -181,6 +194,7 @@ struct Slots {
     offender: String,
     login: AtLogin,
     pac: String,
+    bundle: String,
 }
 
 /// What is said of a login and of the proxy's own TLS.
@@ -216,6 +230,13 @@ impl AtLogin {
             tls: failure.inner.as_ref().map(|inner| inner.kind().to_owned()).unwrap_or_default(),
         }
     }
+}
+
+/// The first bundle that does not accept the chain.
+fn refusing_bundle<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let mut also = case.chain()?.also.iter();
+    let refusing = also.find(|(_, verdict)| *verdict != ChainVerdict::Verified)?;
+    Some(&refusing.0)
 }
 
 impl Slots {
@@ -277,6 +298,7 @@ impl Slots {
                 Some(Failure::Proxy(proxy)) => AtLogin::of(proxy),
                 _ => AtLogin::default(),
             },
+            bundle: refusing_bundle(case).unwrap_or_default().to_owned(),
             pac: trip.pac.as_ref().map(|pac| pac.url.clone()).unwrap_or_default(),
         }
     }
@@ -299,6 +321,7 @@ impl Slots {
             ("{scheme}", &self.login.scheme),
             ("{ticket}", &self.login.ticket),
             ("{tls}", &self.login.tls),
+            ("{bundle}", &self.bundle),
         ] {
             if out.contains(slot) {
                 out = out.replace(slot, value);

@@ -96,6 +96,11 @@ impl Control {
         Self::Repeat,
     ];
 
+    /// Its place among them: the cheaper, the earlier.
+    pub fn rank(self) -> usize {
+        Self::ALL.iter().position(|control| *control == self).unwrap_or(Self::ALL.len())
+    }
+
     /// The fixed name.
     pub fn label(self) -> &'static str {
         match self {

@@ -142,8 +142,11 @@ impl Network {
         if plan.depth > Depth::Lookup && !nowhere {
             bytes = self.legs(plan, &addresses, deadline, &mut trip).await;
         }
-        trip.lookup.questions = questions.finish(deadline);
         trip.seconds = begun.elapsed().as_secs_f64();
+        if plan.depth == Depth::Request {
+            questions.heard_out(deadline).await;
+        }
+        trip.lookup.questions = questions.finish(deadline);
         (trip, bytes)
     }
 

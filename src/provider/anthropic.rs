@@ -52,6 +52,9 @@ fn cause(response: &Response, reading: &Reading) -> Option<Cause> {
     let by_type = match reading.error_type.as_deref() {
         Some("authentication_error") if says("header is required") => Some(Cause::ApiKeyMissing),
         Some("authentication_error") => Some(Cause::ApiKeyInvalid),
+        Some("permission_error") if says("ip address") || says("ip allow") => {
+            Some(Cause::ApiEgressNotAllowed)
+        }
         Some("permission_error") => Some(Cause::ApiForbidden),
         Some("billing_error") => Some(Cause::ApiBilling),
         Some("rate_limit_error") => Some(Cause::ApiRateLimited),

@@ -288,7 +288,8 @@ impl Story {
                     place.ok_or_else(|| format!("asks for {experiment:?}, which is not told"))?;
                 evidence.outcomes.push(left.swap_remove(place));
             }
-            if evidence.outcomes.len() > EXPERIMENTS {
+            let ran = evidence.outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
+            if ran > EXPERIMENTS {
                 return Err(format!("asks for more than {EXPERIMENTS} experiments"));
             }
         }

@@ -2,10 +2,11 @@
 //! a board on which each writes what it has seen so far.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::exchange;
 use super::system::System;
@@ -14,6 +15,9 @@ use crate::observation::{
 };
 use crate::plan::{Nameserver, Through};
 use crate::probe::Network;
+
+/// How long a server is listened to although the trip is over.
+const HEARD_OUT: Duration = Duration::from_secs(1);
 
 /// What is known so far, for those who wait for it.
 #[derive(Default)]
@@ -65,6 +69,13 @@ impl Questions {
 
     pub(super) fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// Waits for the servers that have not answered yet: a dead one among several is no news to a resolver, which asks
+    /// the next, and is to be told from one that was not waited for.
+    pub(in crate::probe) async fn heard_out(&self, deadline: Instant) {
+        let until = deadline.min(self.begun + HEARD_OUT);
+        timeout_at(until, self.board.settled()).await.unwrap_or_default();
     }
 
     /// What was seen; nobody listens any more. Past the trip's deadline, silence is one.

@@ -1,0 +1,104 @@
+//! An address that leads astray: to nobody, or to somebody else's server.
+
+use std::net::IpAddr;
+
+use super::Held;
+use super::case::{Case, Found, Seen};
+use crate::cause::Party;
+use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind};
+
+rules! { RULES
+    /// An address that is no destination, or a private one for a name that has a public address elsewhere,
+    /// and no server there that could prove itself.
+    DnsSinkholed sinkholed,
+
+    /// Somebody else's server is at the address: its certificate is for another name or issuer. Another
+    /// resolver gives another address, which works.
+    DnsHijacked hijacked,
+
+    /// The resolver has the same address for a name that cannot exist: it answers so for every name, and who is
+    /// there is not the target.
+    DnsHijacked answers_anything,
+
+    /// Nothing answers at a public address; another resolver gives another address, which works, and so
+    /// does an unrelated host.
+    DnsStaleAddress stale_address,
+}
+
+fn answers_anything(case: &Case<'_>) -> Held {
+    let lookup = &case.trip().lookup;
+    let failed =
+        matches!(case.stopped(), Some((_, Failure::Tcp(_) | Failure::Tls(_) | Failure::Local(_))));
+    if case.proxied() || !failed || lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    let ours = lookup.addresses();
+    match case.seen(Change::RandomName)?.failed() {
+        Some(trip) if trip.lookup.addresses().iter().all(|address| ours.contains(address)) => {
+            Found::high().by(Control::RandomName).yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn sinkholed(case: &Case<'_>) -> Held {
+    if case.proxied() || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    if let Some((_, failure)) = case.lookup_failure() {
+        if failure.kind != DnsKind::UnusableAddress {
+            return Ok(None);
+        }
+        return match case.other_resolver()? {
+            Seen::Passed(_) => Found::high().by(Control::OtherResolver).yes(),
+            Seen::Failed(_) | Seen::Nothing => Found::medium().yes(),
+        };
+    }
+    let Some((_, failure)) = case.stopped() else { return Ok(None) };
+    let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
+    let led_astray = |address: &IpAddr| {
+        let class = Class::of(*address);
+        class.is_inside() || class == Class::Sinkhole
+    };
+    let inside = case.trip().lookup.addresses().iter().all(led_astray);
+    if !nobody_there || !inside {
+        return Ok(None);
+    }
+    if case.other_address_works()? {
+        return Found::high().by(Control::OtherResolver).yes();
+    }
+    // Any other host may live at a private address on purpose, and be down.
+    if case.target().provider.owns(&case.target().host) {
+        return Found::medium().yes();
+    }
+    Ok(None)
+}
+
+fn hijacked(case: &Case<'_>) -> Held {
+    let Some((_, failure)) = case.tls() else { return Ok(None) };
+    let somebody_else = matches!(
+        failure.kind,
+        TlsKind::WrongName | TlsKind::UnknownIssuer | TlsKind::SelfSigned | TlsKind::NotTls
+    );
+    if case.proxied() || !somebody_else || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    if case.other_address_works()? {
+        return Found::high().by(Control::OtherResolver).yes();
+    }
+    Ok(None)
+}
+
+fn stale_address(case: &Case<'_>) -> Held {
+    if case.tcp().is_none() || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    if !case.other_address_works()? {
+        return Ok(None);
+    }
+    match case.control_host()? {
+        Seen::Passed(_) => Found::high().by(Control::OtherResolver).yes(),
+        Seen::Failed(_) => Ok(None),
+        Seen::Nothing => Found::medium().by(Control::OtherResolver).party(Party::Resolver).yes(),
+    }
+}

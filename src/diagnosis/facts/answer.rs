@@ -1,0 +1,134 @@
+//! Facts of the handshake and the answer: inspection, stores, lateness, what the API announces.
+
+use super::slow;
+use crate::cause::{Party, Status};
+use crate::diagnosis::case::{Case, Found};
+use crate::diagnosis::{Author, Held, Key};
+use crate::observation::{ChainVerdict, Failure, Trip, Trust};
+use crate::provider::Provider;
+
+rules! { FACTS
+    /// One address fails the handshake, another finishes it.
+    TlsAddressDiffers address_differs,
+
+    /// The chain verifies only with the organisation's roots.
+    TlsInspected inspected,
+
+    /// This host accepts the chain, and a bundle of `trust.also` does not.
+    TrustStoreLacksCa bundle_lacks_ca,
+
+    /// The bundled public roots verify the chain, this host's store, which is in use, does not.
+    TrustStoreOutdated store_outdated,
+
+    /// The first byte came later than `probe.budget.first_byte`, and connect and handshake did not:
+    /// where they are slow too it is the way. It is the proxy's or the inspecting device's where only that
+    /// route is late.
+    OriginSlow origin_slow,
+
+    /// No key is configured, and the API asks for one: that proves the way, and is no fault.
+    ApiKeyMissing no_key_configured,
+
+    /// The answer is good, and says by `deprecation` (RFC 9745), `sunset` (RFC 8594) or a warning 299 that this
+    /// way of asking will end.
+    ApiDeprecated to_end,
+
+    /// The API is spoken by a host that is not the provider's.
+    Gateway gateway,
+}
+
+fn bundle_lacks_ca(case: &Case<'_>) -> Held {
+    let Some(chain) = case.chain().filter(|chain| chain.trust() != Trust::None) else {
+        return Ok(None);
+    };
+    let refuses = |(_, verdict): &&(String, ChainVerdict)| *verdict != ChainVerdict::Verified;
+    match chain.also.iter().find(refuses) {
+        Some(_) => Found::high().yes(),
+        None => Ok(None),
+    }
+}
+
+fn to_end(case: &Case<'_>) -> Held {
+    let Some((response, _, author)) = case.answer() else { return Ok(None) };
+    let warns = |(name, value): &(String, String)| match name.as_str() {
+        "deprecation" | "sunset" => true,
+        "warning" => value.trim_start().starts_with("299"),
+        _ => false,
+    };
+    let good = author.is_provider() && case.symptom().is_none();
+    if good && response.headers.iter().any(warns) { Found::high().yes() } else { Ok(None) }
+}
+
+fn origin_slow(case: &Case<'_>) -> Held {
+    let [_, _, budget] = case.target().budget;
+    let first_byte = |trip: &Trip| {
+        let leg = trip.leading()?;
+        let connect = leg.connected.as_ref().map_or(0.0, |connected| connected.seconds);
+        let tls = leg.secured.as_ref().map_or(0.0, |secured| secured.seconds);
+        (connect + tls <= budget).then_some(leg.response.as_ref()?.first_byte)
+    };
+    let Some(found) = slow(case, first_byte, budget)? else { return Ok(None) };
+    let in_time = |other: &Case<'_>| {
+        other.answered_by_provider()
+            && first_byte(other.trip()).is_some_and(|seconds| seconds <= budget)
+    };
+    let late = |other: &Case<'_>| first_byte(other.trip()).is_some_and(|seconds| seconds > budget);
+    let public = case.chain().is_some_and(|chain| chain.trust() == Trust::Public);
+    match (case.others().any(|other| in_time(&other)), public) {
+        (true, _) if case.proxied() => Found::medium().party(Party::Proxy).by_other_route().yes(),
+        (true, false) => Found::medium().party(Party::Inspection).by_other_route().yes(),
+        (false, true) => found.yes(),
+        (false, false) if case.every_route(late) => found.yes(),
+        (true, true) | (false, false) => Found::undetermined().yes(),
+    }
+}
+
+fn address_differs(case: &Case<'_>) -> Held {
+    let legs = &case.trip().legs;
+    let failed = legs.iter().find(|leg| matches!(leg.stop, Some(Failure::Tls(_))));
+    match failed {
+        Some(leg) if legs.iter().any(|leg| leg.secured.is_some() && leg.stop.is_none()) => {
+            Found::medium().at(leg.address).yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn inspected(case: &Case<'_>) -> Held {
+    let own_host = case.target().provider.owns(&case.target().host);
+    match case.chain().map(crate::observation::Chain::trust) {
+        Some(Trust::System | Trust::Organisation) if own_host => Found::high().yes(),
+        Some(Trust::System | Trust::Organisation) => Found::medium().yes(),
+        Some(Trust::Public | Trust::None) | None => Ok(None),
+    }
+}
+
+fn store_outdated(case: &Case<'_>) -> Held {
+    match case.chain() {
+        Some(chain)
+            if chain.public == ChainVerdict::Verified
+                && chain.system == ChainVerdict::UnknownIssuer =>
+        {
+            Found::high().yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn no_key_configured(case: &Case<'_>) -> Held {
+    let Some((response, ..)) = case.answer() else { return Ok(None) };
+    let hoped_for = response.status == 401 && case.symptom().is_none();
+    if hoped_for && case.target().key == Key::None {
+        Found::high().status(Status::Ok).yes()
+    } else {
+        Ok(None)
+    }
+}
+
+fn gateway(case: &Case<'_>) -> Held {
+    let target = case.target();
+    let elsewhere = target.provider != Provider::Generic && !target.provider.owns(&target.host);
+    match case.answer() {
+        Some((_, _, Author::Origin)) if elsewhere => Found::high().yes(),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,139 @@
+//! A captive portal: until somebody signs in, it answers in the place of everybody, whatever the layer
+//! where that shows.
+
+use super::case::{Case, Found};
+use super::experiment::portal;
+use super::{Author, Held};
+use crate::observation::{Change, Control, Failure, Response, TlsKind, Trip};
+
+rules! { RULES
+    /// A page in plain HTTP that is known to be empty comes redirected or rewritten, unrelated hosts are not
+    /// reached either, and what is met in the target's place is no server of its own.
+    CaptivePortal answers_for_all,
+
+    /// What answers in the target's place sends to a sign-in, asks for one, or says that the network wants a
+    /// login (status 511), over a chain that no public CA vouches for or over none.
+    CaptivePortal asks_to_sign_in,
+}
+
+fn answers_for_all(case: &Case<'_>) -> Held {
+    let ours_only = case.local().is_some() || case.proxied() || case.answered_by_provider();
+    if ours_only || case.symptom().is_none() || case.reached() {
+        return Ok(None);
+    }
+    // Where the page never came as it is, something else than a portal keeps it away.
+    if case.walk.usual.get(&Control::Portal) == Some(&false) {
+        return Ok(None);
+    }
+    let (page, control) = (case.seen(Change::Portal), case.control_shows());
+    let Some(page) = page?.failed() else { return Ok(None) };
+    if portal(page) != Some(false) || control?.passed() {
+        return Ok(None);
+    }
+    let known = case.walk.usual.get(&Control::Portal) == Some(&true);
+    let found = if known { Found::high() } else { Found::medium() };
+    found.by(Control::Portal).yes()
+}
+
+fn asks_to_sign_in(case: &Case<'_>) -> Held {
+    if case.proxied() || case.answered_by_provider() {
+        return Ok(None);
+    }
+    if case.answer().is_some_and(|(response, _, author)| {
+        matches!(author, Author::Middlebox | Author::Unknown) && is_sign_in(response)
+    }) {
+        return Found::high().yes();
+    }
+    let Some((leg, failure)) = case.tls() else { return Ok(None) };
+    if failure.kind == TlsKind::NotTls && is_sign_in_head(&failure.first_bytes) {
+        return Found::medium().yes();
+    }
+    let is_public = leg.chain.as_ref().is_none_or(|chain| chain.is_public());
+    let shown = matches!(
+        failure.kind,
+        TlsKind::WrongName | TlsKind::UnknownIssuer | TlsKind::SelfSigned | TlsKind::Expired
+    );
+    if !shown || is_public {
+        return Ok(None);
+    }
+    match case.seen(Change::UntrustedHandshake(leg.address))?.trip().and_then(answer_of) {
+        Some(response) if is_sign_in(response) => {
+            Found::medium().by(Control::UntrustedHandshake).yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn answer_of(trip: &Trip) -> Option<&Response> {
+    match trip.failure() {
+        Some(Failure::Http(_)) | None => trip.leading()?.response.as_ref(),
+        Some(_) => None,
+    }
+}
+
+/// Whether an answer wants a person to sign in: by its status (RFC 6585 6), by where it sends to, or by a
+/// field for a password.
+pub(super) fn is_sign_in(response: &Response) -> bool {
+    let leads = || response.redirect().is_some_and(|redirect| leads_to_sign_in(redirect.location));
+    let asks = || {
+        let body = response.body.to_ascii_lowercase();
+        ["type=\"password\"", "type='password'", "type=password"].iter().any(|f| body.contains(f))
+    };
+    response.status == 511 || leads() || asks()
+}
+
+/// Whether a plain answer where TLS was awaited sends to a sign-in.
+fn is_sign_in_head(first_bytes: &str) -> bool {
+    let head = first_bytes.to_ascii_lowercase();
+    let location = head.split("location:").nth(1).unwrap_or_default();
+    head.starts_with("http/")
+        && (head.contains(" 511 ") || leads_to_sign_in(location.lines().next().unwrap_or_default()))
+}
+
+/// The words that sign-in pages have in their addresses, whoever makes them.
+fn leads_to_sign_in(location: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "login",
+        "logon",
+        "signin",
+        "sign-in",
+        "sign_in",
+        "captive",
+        "hotspot",
+        "portal",
+        "guest",
+        "splash",
+        "authenticate",
+    ];
+    let location = location.to_ascii_lowercase();
+    WORDS.iter().any(|word| location.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redirect(to: &str) -> Response {
+        Response {
+            status: 302,
+            headers: vec![("location".into(), to.into())],
+            ..Response::default()
+        }
+    }
+
+    #[test]
+    fn a_sign_in_is_told_from_a_refusal() {
+        for to in ["https://wifi.example/guest/start?u=x", "http://10.0.0.1/login.html", "/signin"]
+        {
+            assert!(is_sign_in(&redirect(to)), "{to}");
+        }
+        for to in ["https://filter.corp.example/blocked?url=x", "https://www.example.com/", ""] {
+            assert!(!is_sign_in(&redirect(to)), "{to}");
+        }
+        let page =
+            |status, body: &str| Response { status, body: body.into(), ..Response::default() };
+        assert!(is_sign_in(&page(511, "")));
+        assert!(is_sign_in(&page(200, "<form><input TYPE=\"password\" name=p></form>")));
+        assert!(!is_sign_in(&page(403, "<h1>blocked by policy</h1>")));
+    }
+}
