@@ -11,74 +11,84 @@ rules! { RULES
     /// other route does, it may be the target that is down.
     InspectionUpstreamFailed upstream_of_the_inspection,
 
-    /// A refusal that neither origin nor edge made: the chain is the organisation's, no mark of theirs.
+    /// A refusal, an error or a redirect that neither the API nor its edge made: it stands in the place of the
+    /// provider's own host, under a chain that no public root verifies, and has no mark of theirs.
     BlockPage block_page,
 
-    /// A success that is not the API's, or the network's own login, in the API's place.
+    /// A success, or a demand for the network's own login (407, 511), in the place of the provider's own host:
+    /// it came under a chain that no public root verifies, and has no mark of API or edge.
     ResponseReplaced response_replaced,
 
-    /// The edge asks for what only a browser can do.
+    /// The edge asks for what only a browser can do (`cf-mitigated`). It is this egress address that it
+    /// distrusts where the API answers on another route.
     EdgeChallenge edge_challenge,
 
-    /// The edge forbids, and does so without a key too: it is the egress, not the account.
+    /// The edge answers 403 "forbidden" to a request without a key: it means this egress address and its
+    /// country, not the account. Where a request without the key could not be made, nobody is named.
     RegionNotSupported region_not_supported,
 
-    /// 429 without the API's mark.
+    /// The edge answers 429 without the API's mark: it limits this egress address, not the account.
     EdgeRateLimited edge_rate_limited,
 
-    /// 413, by the edge or the API.
+    /// The edge or the API answers 413: the request is larger than it takes.
     ApiTooLarge too_large,
 
-    /// 520 to 527 and 530 (developers.cloudflare.com, "Cloudflare 5xx errors").
+    /// The edge answers 520 to 527 or 530, by which it says that it does not reach its own API
+    /// (developers.cloudflare.com, "Cloudflare 5xx errors").
     EdgeOriginUnreachable edge_origin_unreachable,
 
-    /// Another 5xx of the edge.
+    /// The edge answers with a 5xx of its own, other than those for an API that it does not reach.
     EdgeFailed edge_failed,
 
-    /// Another 4xx of the edge. 403 with the account's key, and none without, is the account's.
+    /// The edge refuses with a 4xx that is no challenge and not about country, rate or size. It is this egress
+    /// address that it refuses where the API answers on another route; a 403 "forbidden" to a request with a
+    /// key is left to the account.
     EdgeBlocked edge_blocked,
 
-    /// A redirect away from what was asked.
+    /// The API or its edge redirects; at a URL of no known provider, only a redirect to another host counts.
     RedirectUnexpected redirect_unexpected,
 
-    /// The API says that the key's header is missing, though it was sent; another route delivers it, be
-    /// the key right or wrong.
+    /// The API says that the key's header is missing, though it was sent. Removed on this route where another
+    /// one delivers the key, be it right or wrong; else nobody is named.
     HeaderStripped header_stripped,
 
-    /// 401 with a key.
+    /// The API does not accept the key that was sent, by its own error type or by 401.
     ApiKeyInvalid key_invalid,
 
     /// The API says that the account does not allow the address that the request came from.
     ApiEgressNotAllowed egress_not_allowed,
 
-    /// The API knows the account and refuses it.
+    /// The API knows the account and refuses it, by its own error type or by 403; or the edge forbids with the
+    /// key what it does not forbid without.
     ApiForbidden forbidden,
 
-    /// Billing, credit or a spend limit.
+    /// The API names billing, credit or a spend limit, or answers 402.
     ApiBilling billing,
 
-    /// 404 for a path.
+    /// The API does not know the path, by its own error type, 404 or 410.
     ApiNotFound not_found,
 
-    /// 404 for a model.
+    /// The API says that it does not know the model.
     ApiModelUnknown model_unknown,
 
-    /// 429 with the API's mark: the key works, and is busy.
+    /// The API limits the rate, by its own error type or by a 429 that is not the edge's: the key works, and is
+    /// busy.
     ApiRateLimited rate_limited,
 
     /// A gateway of ours answers in the API's shape that the provider behind it fails.
     GatewayUpstreamFailed behind_our_gateway,
 
-    /// The API says that it is overloaded.
+    /// The API says that it is overloaded, by its own error type or by 529.
     ApiOverloaded overloaded,
 
-    /// Another 5xx in the API's own shape.
+    /// The API fails by itself, by its own error type or by a 5xx that is not the edge's.
     ApiError api_error,
 
-    /// Another 4xx in the API's own shape.
+    /// The API refuses the request with a 4xx that says nothing of key, account, billing, path, model, size or
+    /// rate.
     ApiBadRequest bad_request,
 
-    /// A success of origin or edge, and not what was asked for.
+    /// The API or its edge answers with success, and the content is not what was asked for.
     ResponseUnexpected response_unexpected,
 }
 

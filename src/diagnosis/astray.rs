@@ -8,20 +8,21 @@ use crate::cause::Party;
 use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind};
 
 rules! { RULES
-    /// An address that is no destination, or a private one for a name that has a public address elsewhere,
-    /// and no server there that could prove itself.
+    /// The answer is an address that is no destination; or it is private or a filter's own, nobody can be
+    /// connected to there, and an independent resolver gives another address, which works. A provider's own
+    /// host is never at a private address.
     DnsSinkholed sinkholed,
 
-    /// Somebody else's server is at the address: its certificate is for another name or issuer. Another
-    /// resolver gives another address, which works.
+    /// Somebody else's server is at the address: its certificate is for another name or of an unknown issuer,
+    /// or it speaks no TLS. An independent resolver gives another address, which works.
     DnsHijacked hijacked,
 
     /// The resolver has the same address for a name that cannot exist: it answers so for every name, and who is
     /// there is not the target.
     DnsHijacked answers_anything,
 
-    /// Nothing answers at a public address; another resolver gives another address, which works, and so
-    /// does an unrelated host.
+    /// No connection can be made to the address; an independent resolver gives another one, which works, and no
+    /// unrelated host fails.
     DnsStaleAddress stale_address,
 }
 

@@ -19,31 +19,37 @@ rules! { RULES
     /// Behind such a certificate somebody answers with success, and not as the API does.
     ResponseReplaced answer_behind_the_certificate,
 
-    /// A root that nobody here trusts, and not the origin's: an unrelated host shows the same issuer, or
-    /// another route shows the real chain.
+    /// Nobody here trusts the issuer of the certificate, and it is not the target's own: an unrelated host
+    /// shows the same issuer, or another route shows the chain of a public CA.
     TlsInspectionUntrusted inspection_untrusted,
 
-    /// A certificate that no public CA issued is outside its dates or for another name, and another route
-    /// or an unrelated host shows that it is not the origin's.
+    /// A certificate that no public CA issued is outside its dates or for another name, and it is not the
+    /// target's own: an unrelated host shows the same issuer, or another route shows the chain of a public CA.
     InspectionCertInvalid inspection_cert_invalid,
 
-    /// The leaf or an intermediate is past its end, and the clock is right.
+    /// A certificate of the chain is past its end. The server's where a public CA issued it or every route
+    /// shows it, and an unrelated host is accepted, so that the clock is right; else nobody is named.
     CertExpired cert_expired,
 
-    /// The certificate's begin is to come, and the clock is right.
+    /// A certificate of the chain begins in the future. The server's where a public CA issued it or every route
+    /// shows it, and an unrelated host is accepted, so that the clock is right; else nobody is named.
     CertNotYetValid cert_not_yet_valid,
 
-    /// The certificate is for other names, at the right address.
+    /// The certificate is for other names. The server's where every route shows it, or where a public CA issued
+    /// it and no independent resolver leads to a server that works; else somebody may stand in the server's
+    /// place.
     CertWrongName cert_wrong_name,
 
-    /// The leaf is its own issuer.
+    /// The certificate is its own issuer. The server's where every route shows the same one; else a device may
+    /// stand in the server's place.
     CertSelfSigned cert_self_signed,
 
     /// The issuer of the leaf is no root and its certificate was not sent, though it exists: another chain
     /// that was seen has it, or the leaf carries the timestamps that only public CAs' have.
     CertIncompleteChain incomplete_chain,
 
-    /// Nobody here knows the issuer.
+    /// No root that is known here leads to the issuer of the certificate. The server's where every route shows
+    /// the same one; else a device may stand in the server's place.
     CertUnknownIssuer cert_unknown_issuer,
 }
 

@@ -8,49 +8,57 @@ use crate::cause::{Party, Status};
 use crate::observation::{Change, Control, Failure, ProxyFailure, ProxyKind, TlsKind, Trip, Trust};
 
 rules! { RULES
-    /// A redirect instead of a tunnel: programs cannot follow it.
+    /// The proxy answers with a redirect instead of a tunnel, as sign-in pages do; programs cannot follow it.
     ProxyLoginRequired login_required,
 
     /// Inside of the tunnel a sign-in answers in the target's place, under no public certificate.
     ProxyLoginRequired sign_in_inside,
 
-    /// 405 or 501 to CONNECT, or reply 7 of SOCKS (RFC 1928 6).
+    /// The proxy answers CONNECT with 405 or 501, or a SOCKS request with reply 7 (RFC 1928 6).
     ProxyConnectUnsupported connect_unsupported,
 
-    /// The proxy refuses an unrelated host in the same way.
+    /// The proxy refuses the target (by a 4xx, by reply 2 of SOCKS, or in its own words), and gives an
+    /// unrelated host the same answer.
     ProxyDeniesAll denies_all,
 
-    /// The proxy refuses this target and lets an unrelated host through.
+    /// The proxy refuses the target (by a 4xx, by reply 2 of SOCKS, or in its own words). Proven where it lets
+    /// an unrelated host through.
     ProxyDenied denied,
 
-    /// The proxy could not resolve a name that exists: another route knows it, or it is the provider's own.
+    /// The proxy says that it could not resolve the name, or says of it what it says of a name that cannot
+    /// exist. Proven where another route knows the name, probable for a provider's own; else the name may be
+    /// wrong.
     ProxyDnsFailed dns_failed,
 
-    /// 429 or 503 to every host, and no word of what is behind the proxy.
+    /// The proxy answers 429 or 503, to an unrelated host too, and says nothing of what is behind it. Where
+    /// there is no host to compare with, a 429 is still probably its own.
     ProxyOverloaded overloaded,
 
     /// With twice the time it answers: it is slow, or what is behind it.
     ProxySlow slow_beyond_the_timeout,
 
-    /// The proxy is refused or left waiting behind it: by its own word, or for this target only. By a
-    /// firewall, where another route reaches the target.
+    /// The proxy is refused or left waiting behind it: by its own word, or since an unrelated host works
+    /// through it. A firewall's where another route reaches the target; else it may be the provider's edge.
     ProxyUpstreamBlocked upstream_blocked,
 
-    /// An error of the proxy that says nothing more. Many answer so for a site that is down: it is the
-    /// proxy's where unrelated hosts get the same, or another route reaches the target.
+    /// The proxy answers with an error (429, 5xx, or one of SOCKS) that says nothing more. Many do so for a
+    /// site that is down: it is the proxy's where unrelated hosts get an error too, or where another route
+    /// reaches the target.
     ProxyFailed failed,
 
-    /// It takes CONNECT and never answers, for an unrelated host neither.
+    /// The proxy takes the connection and never answers, for an unrelated host neither. Without such a host it
+    /// may be what is behind the proxy.
     ProxySilent silent,
 
-    /// It closes or resets instead of an answer.
+    /// The proxy closes or resets the connection instead of an answer. Proven where an unrelated host meets the
+    /// same, probable where one gets through; without one, a device before the proxy may do it.
     ProxyCloses closes,
 
     /// A tunnel is opened, and what speaks TLS at its end has a certificate for other names, while another route
     /// shows the right one, or the proxy lets unrelated hosts' own certificates through.
     ProxyWrongUpstream wrong_upstream,
 
-    /// A tunnel is opened and carries no handshake, for an unrelated host neither.
+    /// The proxy opens a tunnel in which no TLS comes back or the handshake is cut, for an unrelated host too.
     ProxyTunnelBroken tunnel_broken,
 }
 

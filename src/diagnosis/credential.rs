@@ -7,13 +7,15 @@ use super::{Held, Key};
 use crate::observation::{Ending, TlsFailure, TlsKind};
 
 rules! { RULES
-    /// The secret cannot be read, or used.
+    /// A secret cannot be read or used, and the trip went without it: the API key, where the way itself is
+    /// fine; the client certificate, where the server asked for one; the login, where the proxy asked for it.
     LocalCredentialUnavailable unavailable,
 
-    /// There is nothing in it.
+    /// There is nothing in the configured API key, so that none was sent; the way itself is fine.
     ApiKeyMissing empty,
 
-    /// White space or a control character inside; it was not sent.
+    /// The configured API key has white space or a control character inside, which no header may carry, so that
+    /// it was not sent; the way itself is fine.
     ApiKeyInvalid unsendable,
 }
 

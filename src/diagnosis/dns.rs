@@ -15,51 +15,60 @@ rules! { RULES
     /// none: the resolver does not serve the private zone.
     DnsPrivateAnswerMissing private_answer_missing,
 
-    /// Two different answers to one question, the first of which the trip failed with. Over TCP, where nobody
-    /// slips one in, the resolver says what the second says.
+    /// One question got two different answers, and the trip failed. Proven where the resolver, asked over TCP,
+    /// where nobody can slip an answer in, says what the second said; where TCP tells nothing, or neither of
+    /// them, nobody is named.
     DnsInjected injected,
 
-    /// A hop before the resolver says by ICMP that it lets nothing through, for an unrelated name too; one
-    /// that knows no way is routing. A closed port that another address tells of may be a server behind a
-    /// shared address.
+    /// A hop refuses the questions to the resolver by ICMP, for an unrelated name too: a prohibition is a
+    /// firewall's, "no route" is routing, and the resolver's own word is its own. Or no datagram is answered
+    /// for any name, and over TCP the resolver answers.
     DnsResolverBlocked resolver_blocked,
 
-    /// The resolver's own address says that nobody listens, for this name and for an unrelated one, and so
-    /// do all its kin. One on this host is this host's own.
+    /// Every resolver that is asked says from its own address that its port is closed, for an unrelated name
+    /// too. One that runs on this host is for this host's owner to start.
     DnsResolverDown resolver_down,
 
     /// With twice the time the same look-up is answered: nobody drops it, it is slow.
     DnsSlow slow_beyond_the_timeout,
 
-    /// No resolver answers, neither for this name nor for an unrelated one. Who drops it is not said.
+    /// No resolver answers, neither for this name nor for an unrelated one, and who drops the questions does
+    /// not show. Without an unrelated name to compare with, nobody is named.
     DnsResolverUnreachable resolver_unreachable,
 
-    /// What came back is no answer to the question; another resolver gives a clean one.
+    /// What came back is no answer to the question. It is probably the resolver's doing where another resolver
+    /// knows the name; a device on the way may do the same to every resolver.
     DnsAnswerMalformed answer_malformed,
 
-    /// The answer is too long for a datagram, and the resolver is not reached over TCP. Who refuses is
-    /// known only where a hop says so by ICMP.
+    /// The answer does not fit into a datagram, and the resolver is not reached over TCP. Who refuses is known
+    /// only where ICMP says it: a hop is a firewall, the resolver's own address is the resolver.
     DnsOverTcpBlocked over_tcp_blocked,
 
-    /// The resolver answers with an error, for this name and for an unrelated one; another resolver knows
-    /// the name. Where it denies both, the name has to be known elsewhere: a provider's own host exists, so
-    /// a resolver that denies it and an unrelated one answers for inside names only.
+    /// The resolver answers with an error or a denial, for this name and for an unrelated one. Proven where an
+    /// independent resolver knows the name; where both names are merely denied, the target's has to be known
+    /// elsewhere, or be the provider's own.
     DnsResolverFailing resolver_failing,
 
     /// The name is an alias of one that does not exist, as an independent resolver says too: the zone's own
     /// fault. Where that one, or another route, finds the end of the alias, it is the resolver's.
     DnsCnameDangling alias_dangles,
 
-    /// Independent resolvers deny the name too.
+    /// The name is denied here, and by an independent resolver too. Where none could be asked, nobody is named;
+    /// a provider's own name, or one that another route reaches, is not taken for missing.
     DnsNameMissing name_missing,
 
-    /// Every resolver fails for this name, and answers for an unrelated one.
+    /// The configured and an independent resolver both answer with an error for this name, and the configured
+    /// one answers for an unrelated name.
     DnsZoneBroken zone_broken,
 
-    /// The resolver denies or refuses this name only; an independent resolver, or the proxy, knows it.
+    /// The resolver denies or refuses this name, and not an unrelated one. Proven where the unrelated name is
+    /// answered, and an independent resolver knows the target's name or another route reaches the target; where
+    /// neither does, nobody is named.
     DnsNameFiltered name_filtered,
 
-    /// The resolver fails or is silent for this name only.
+    /// The resolver fails or stays silent for this name, and not for an unrelated one. Proven where the
+    /// unrelated name is answered, and an independent resolver knows the target's name or another route reaches
+    /// the target; where neither does, nobody is named.
     DnsNameFailing name_failing,
 }
 

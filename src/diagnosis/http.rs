@@ -6,27 +6,35 @@ use crate::cause::{Party, Status};
 use crate::observation::{Change, Control, HttpFailure, HttpKind, Leg, Trust};
 
 rules! { RULES
-    /// HTTP/2 fails and HTTP/1.1 works on the same route. Under a public chain only the edge sees which of
-    /// the two is spoken.
+    /// HTTP/2 fails and HTTP/1.1 works on the same route. The edge's where every route shows it, and probably
+    /// under a public chain, where nobody else sees which is spoken; the inspecting device's where another
+    /// route is answered.
     H2Broken h2_broken,
 
     /// With twice the time the answer comes: it is slow, later than the timeout.
     OriginSlow slow_beyond_the_timeout,
 
-    /// The request was sent and nothing came back in time. Who is silent can be said only of a request
-    /// that was acknowledged, on a route that brings answers of unrelated hosts.
+    /// The request was sent, and nothing came back in time. Who is silent is said only of a request that was
+    /// acknowledged, where no unrelated host fails: the API, or the proxy or inspecting device where the API
+    /// answers on another route.
     OriginSilent silent,
 
-    /// Reset or closed before an answer.
+    /// The connection was closed, reset or ended by HTTP/2 before an answer. The API's on every route, and
+    /// probably under a public chain; the proxy's or the inspecting device's where the API answers on another
+    /// route.
     OriginCloses closes,
 
-    /// The answer stopped in its head or body.
+    /// The answer stopped in its head or body. The API's on every route, and probably under a public chain; the
+    /// proxy's or the inspecting device's where the API answers on another route.
     ResponseStalled stalled,
 
-    /// The answer ended before its declared length, or inside a chunk.
+    /// The answer ended before its declared length, or inside a chunk. The API's on every route, and probably
+    /// under a public chain; the proxy's or the inspecting device's where the API answers on another route.
     ResponseTruncated truncated,
 
-    /// No HTTP, conflicting framing, or a head or body without end.
+    /// The answer is no HTTP, has conflicting framing, or a head or body without end. The API's on every route,
+    /// and probably under a public chain; the proxy's or the inspecting device's where the API answers on
+    /// another route.
     ResponseMalformed malformed,
 }
 

@@ -7,30 +7,34 @@ use super::case::{Case, Found, Seen};
 use crate::observation::{Change, Control, Failure, LocalKind, Response, Source, TlsKind, Trip};
 
 rules! { RULES
-    /// No query could be sent: resolv.conf names no server that can be used.
+    /// The name was not looked up, because `resolv.conf` names no name server that can be used and nobody
+    /// answers at the address that stands in for one.
     LocalResolverMissing resolver_missing,
 
-    /// The kernel refused at once, or an ICMP error came from an address of this host.
+    /// This host's kernel refused to send (EACCES, EPERM), or an ICMP prohibition came from an address of this
+    /// host itself.
     LocalPolicyDenied policy_denied,
 
-    /// No port, descriptor or buffer was left.
+    /// This host had no port, descriptor or buffer left for a connection.
     LocalResourcesExhausted resources_exhausted,
 
-    /// This host's own stack gave up on the neighbour, for the target and for an unrelated host alike.
-    /// A target on the same link that is down looks the same, and is not the gateway.
+    /// Nobody answers this host on its link (ARP, neighbour discovery), for the target and for an unrelated
+    /// host alike. Where there is no host to compare with, a target on the same link that is off looks the
+    /// same, and nobody is named.
     LocalGatewayDead gateway_dead,
 
-    /// The kernel knows no way and said so at once; nothing was sent.
+    /// This host's kernel has no route to the address and said so at once; nothing was sent.
     LocalNoRoute no_route,
 
-    /// The target's certificate is outside its dates, and so are those of an unrelated host.
+    /// The target's certificate is outside its dates, and so is that of an unrelated host.
     LocalClockSkew clock_skew,
 
     /// The target's certificate is outside its dates by this host's clock and inside by that of an unrelated
     /// host, whose answer says another time.
     LocalClockSkew clock_disagrees,
 
-    /// The address came from the hosts file and does not work; the name servers give another one that does.
+    /// The address came from the hosts file, and the trip to it failed; an independent resolver gives another
+    /// address, which works.
     LocalHostsOverride hosts_override,
 }
 

@@ -7,21 +7,20 @@ use crate::cause::Party;
 use crate::observation::{Control, Login, ProxyFailure, TicketKind, Trip};
 
 rules! { RULES
-    /// No ticket could be had, so nothing was sent. A host without the library is to be mended by its owner.
+    /// The proxy asks for a login and no Kerberos ticket could be had, so that nothing was sent. A host without
+    /// the GSSAPI library is to be mended by its owner.
     ProxyAuthUnavailable unavailable,
 
-    /// The configured scheme is not among those that the proxy offers, and no other is used.
+    /// The proxy asks for a login, and the configured scheme is not among those that it offers; no other is
+    /// used in its place.
     ProxyAuthUnsupported unsupported,
 
-    /// The login was shown, now or at most a quarter of an hour ago, and the proxy asks for one again, for an
-    /// unrelated host too. Where that one is let through with it, the login is good, and this target denied.
-    ///
-    /// A proxy may ask again where the account is good and may not go there, as squid does where the rule
-    /// that denies ends with the login. So it is proven by a second host for which it was shown in vain, or in
-    /// SOCKS, where nobody has named a host yet (RFC 1929). A control that was held back proves nothing.
+    /// The login was sent, now or in the last quarter of an hour, and the proxy asks again. Proven where an
+    /// unrelated host is refused so too, or in SOCKS, which has named no host yet. Where that host is let
+    /// through, the login is good and the target is denied.
     ProxyAuthRejected rejected,
 
-    /// None is configured.
+    /// The proxy asks for a login, and none is configured for this route.
     ProxyAuthRequired required,
 }
 

@@ -6,32 +6,38 @@ use crate::cause::Status;
 use crate::observation::{DnsKind, Failure, LocalKind, PacFailure, ProxyKind, TcpKind};
 
 rules! { RULES
-    /// The file cannot be had. That there is none is said by a file system, or by a server that answers;
-    /// what stops the way to the server is not told apart here.
+    /// The PAC file cannot be had. Proven where a file system, or a server that answers, says that it is not
+    /// there; a server that fails with a 5xx, or is not reached, leaves open who has to act.
     PacUnavailable unavailable,
 
-    /// The file was had, and gives no way. Where it was not decided in time, a server or a resolver that
-    /// was waited for may be slow.
+    /// The PAC file was had and names no way: it does not parse, throws, does not end, or returns nonsense.
+    /// Where it only was not decided in time, a server or a resolver that was waited for may be slow, and
+    /// nobody is named.
     PacInvalid invalid,
 
-    /// The proxy that the PAC file names first has a name without an address, and what comes after it leads nowhere.
+    /// A proxy that the PAC file puts first has a name without an address, and the entry that was taken after
+    /// it did not get as far as a connection.
     ProxyNameUnresolvable tail_of_unknown,
 
-    /// The proxy that the PAC file names first refuses connections, and what comes after it leads nowhere.
+    /// A proxy that the PAC file puts first refuses connections, and the entry that was taken after it did not
+    /// get as far as a connection.
     ProxyDown tail_of_down,
 
-    /// The proxy that the PAC file names first is not reached, and what comes after it leads nowhere.
+    /// A proxy that the PAC file puts first is not reached (no answer, a reset, or an ICMP error), and the
+    /// entry that was taken after it did not get as far as a connection.
     ProxyUnreachable tail_of_unreachable,
 }
 
 rules! { FACTS
-    /// The proxy that the PAC file names first has a name without an address; a later entry works.
+    /// A proxy that the PAC file puts first has a name without an address, and the trip arrived by a later
+    /// entry.
     ProxyNameUnresolvable first_is_unknown,
 
-    /// The proxy that the PAC file names first refuses connections; a later entry works.
+    /// A proxy that the PAC file puts first refuses connections, and the trip arrived by a later entry.
     ProxyDown first_is_down,
 
-    /// The proxy that the PAC file names first is not reached; a later entry works.
+    /// A proxy that the PAC file puts first is not reached (no answer, a reset, or an ICMP error), and the trip
+    /// arrived by a later entry.
     ProxyUnreachable first_is_unreachable,
 }
 

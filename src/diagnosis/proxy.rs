@@ -10,21 +10,24 @@ use crate::observation::{
 };
 
 rules! { RULES
-    /// The proxy's own name has no address; other names have.
+    /// The proxy's own name has no address. Proven where an unrelated name has one.
     ProxyNameUnresolvable name_unresolvable,
 
-    /// The proxy's address answers with a reset, and no router of ours does in its place: nobody listens on
-    /// that port.
+    /// The proxy's address refuses the connection, and a walk hop by hop finds no other hop that does it in its
+    /// place: nobody listens on that port.
     ProxyDown down,
 
-    /// The proxy's address is silent, a hop says that it cannot be reached, or a router of ours stops the way.
+    /// No connection to the proxy can be made. A firewall's where a hop says "prohibited" by ICMP or a walk hop
+    /// by hop finds the hop that stops it; proven to be routing where a hop says so; else probably the
+    /// network's.
     ProxyUnreachable unreachable,
 
-    /// What answers does not speak what the configuration says: not HTTP, not SOCKS, not TLS.
+    /// What answers at the proxy's address does not speak what the configuration says: not HTTP, not SOCKS, or
+    /// not TLS.
     ProxyMisconfigured misconfigured,
 
-    /// The handshake with the proxy itself fails: by what it shows for certain, else perhaps by a device
-    /// before it.
+    /// The handshake with the proxy itself fails. Proven by what it sends, as an alert or a certificate; where
+    /// it only stays silent or closes, a device before it may do it.
     ProxyTlsFailed tls_failed,
 }
 

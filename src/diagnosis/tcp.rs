@@ -17,37 +17,44 @@ rules! { RULES
     /// address opens: it is the port that is closed.
     EgressPortBlocked port_blocked,
 
-    /// The control hosts, which worked before, are not reached any more either.
+    /// Neither the target nor the control hosts are reached, directly or by the proxy's word, and the control
+    /// hosts worked over this route before.
     UplinkDown uplink_down,
 
-    /// A hop says that it has no way there, or this host finds nobody on its link at that address while
-    /// other addresses are reached.
+    /// A hop answers by ICMP that it has no way there. Nobody is named where the hop is not known, or where
+    /// this host itself finds nobody on its link at that address.
     TcpUnreachable unreachable,
 
-    /// Hosts of different owners, outside, are not reached alike, and never were over this route. Usual
-    /// in an enterprise that leaves through proxies. Where nothing was measured before it may as well be
-    /// a dead uplink, unless another way out works.
+    /// The target and an unrelated host outside fail to connect in the same way. Proven where such hosts never
+    /// worked over this route, as in a network that is left through proxies; probable where another way out
+    /// works; else it may be a dead uplink.
     EgressBlocked egress_blocked,
 
-    /// A hop that is not the target says "prohibited", and is named.
+    /// A hop that is not the target answers "prohibited" by ICMP, and is named by it.
     TcpRejected rejected_by_icmp,
 
-    /// No route reaches the target, and on each of them an unrelated host works.
+    /// The target is reached over none of several routes, directly or by the proxies' word, and over each of
+    /// them an unrelated host works.
     EdgeUnreachable edge_unreachable,
 
-    /// Only the first address was to be tried, an IPv6 one; those of IPv4 work.
+    /// Only one address was to be tried, an IPv6 one, to which no connection is made; the IPv4 addresses of the
+    /// name work.
     Ipv6Broken ipv6_alone,
 
-    /// Only the first address was to be tried, an IPv4 one; those of IPv6 work.
+    /// Only one address was to be tried, an IPv4 one, to which no connection is made; the IPv6 addresses of the
+    /// name work.
     Ipv4Broken ipv4_alone,
 
     /// Only the first address was to be tried, and it fails; another one of its family works.
     TcpAddressDead address_alone,
 
-    /// A reset instead of a connection. Whose, only another route can tell.
+    /// A reset or an ICMP refusal came instead of a connection. A firewall's where an unrelated host works and
+    /// another route reaches the target, or where a walk hop by hop finds the hop that stops it; else the
+    /// server may have sent it.
     TcpRejected rejected,
 
-    /// No answer to the SYN. Whether it was dropped here or there, only another route can tell.
+    /// The SYN was not answered. A firewall dropped it where an unrelated host works and another route reaches
+    /// the target, or where a walk hop by hop finds the hop that stops it; else it may be lost at the far end.
     TcpDropped dropped,
 }
 

@@ -7,45 +7,54 @@ use crate::cause::{Party, Status};
 use crate::observation::{Change, Control, Failure, Leg, Sent, Socket, TlsFailure, TlsKind, Trip};
 
 rules! { RULES
-    /// Our client certificate was shown, and refused.
+    /// The server asked for a client certificate, was shown the configured one, and refused it.
     TlsClientCertRejected client_cert_rejected,
 
     /// The server demands a client certificate, and none is configured.
     TlsClientCertRequired client_cert_required,
 
-    /// Full segments vanish and small ones pass: the small end of our hello is there and its begin is not,
-    /// or there is a gap before what came of theirs. With small segments the same handshake is finished.
+    /// Large segments vanish and small ones pass: the end of our hello arrived and its begin did not, or there
+    /// is a gap in what came back. With small segments the same handshake is finished.
     MtuBlackhole mtu_blackhole,
 
-    /// protocol_version, insufficient_security, or handshake_failure for other names alike (RFC 8446 6.2).
+    /// There is no TLS version or cipher in common, by the alert protocol_version, insufficient_security, or
+    /// handshake_failure for another name alike (RFC 8446 6.2). The server's where every route shows it; from
+    /// one route alone nobody is named.
     TlsVersionUnsupported version_unsupported,
 
     /// The handshake is cut after the peer has begun to answer, at the same point each time, while another
     /// route, and an unrelated host over this one, complete it.
     TlsCut cut_in_the_middle,
 
-    /// The handshake is cut when it names the target; with another name the same address answers.
+    /// The handshake is cut when it names the target, and with another name the same address answers. A
+    /// filter's where an unrelated host works and another route reaches the target, or where a walk hop by hop
+    /// finds the hop that stops it; in a tunnel probably the proxy's.
     SniFiltered sni_filtered,
 
-    /// The usual, post-quantum `ClientHello` is cut whatever name it has, and a small one passes: something
-    /// cannot take a hello of two segments. Smaller segments alone do not help, or it was no silence.
+    /// The usual ClientHello, two segments long by its post-quantum key share, is cut whatever name it has, and
+    /// a small one passes. A firewall's where another route shows the target's public chain and an unrelated
+    /// host works; else the far end may be what cannot take it.
     TlsHelloTooLarge hello_too_large,
 
     /// A handshake that offers TLS 1.3 is cut whatever name it has and however small it is, and one of TLS 1.2
     /// is not: the server, or a device before it, cannot take the newer one.
     TlsVersionUnsupported older_only,
 
-    /// A connection is made, and nothing that is sent on it is ever acknowledged, whatever its name and size.
-    /// Where every other route is cut too, it is the edge's.
+    /// A connection is made, and nothing that is sent on it is ever acknowledged, whatever its name and size. A
+    /// firewall's where an unrelated host works and another route reaches the target, else nobody is named;
+    /// where every other route is cut too, it may be the edge's and is left to it.
     TcpDataDropped data_dropped,
 
-    /// The address fails the handshake for every name, on every route, and unrelated hosts work.
+    /// The address fails the handshake for another name too, and an unrelated host works. The edge's where
+    /// every route is cut; from one route alone nobody is named.
     EdgeTlsFailed edge_tls_failed,
 
-    /// The first byte is no TLS record.
+    /// The first byte that comes back is no TLS record. The server's where every route shows the same; from one
+    /// route alone nobody is named.
     TlsPlaintextReply plaintext_reply,
 
-    /// A record does not decrypt or decode; on another route all do.
+    /// A TLS record does not decrypt or decode. Changed on the way where another route reaches the target; else
+    /// the server may have sent it so.
     TlsCorrupted corrupted,
 }
 

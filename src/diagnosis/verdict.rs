@@ -125,12 +125,12 @@ pub struct TargetVerdict {
 }
 
 rules! { RULES
-    /// The trip failed, and no rule fits. All of the evidence is kept, so that it can become one.
+    /// The trip failed, and no other rule holds. All of its evidence is kept, so that a rule can be made of it.
     Unknown unknown,
 }
 
 rules! { CONFIRMATION
-    /// The same trip once failed and once arrived within seconds, so that no cause can be named.
+    /// The trip failed and its repeat arrived, or the reverse, within seconds, so that no cause can be named.
     Intermittent intermittent,
 }
 

@@ -8,31 +8,33 @@ use crate::observation::{ChainVerdict, Failure, Trip, Trust};
 use crate::provider::Provider;
 
 rules! { FACTS
-    /// One address fails the handshake, another finishes it.
+    /// One address fails the handshake, and another finishes it.
     TlsAddressDiffers address_differs,
 
-    /// The chain verifies only with the organisation's roots.
+    /// The certificate is accepted by this host's store or the organisation's roots, and not by the public
+    /// ones. Proven at a provider's own host; any other may have a certificate of the organisation's by itself.
     TlsInspected inspected,
 
     /// This host accepts the chain, and a bundle of `trust.also` does not.
     TrustStoreLacksCa bundle_lacks_ca,
 
-    /// The bundled public roots verify the chain, this host's store, which is in use, does not.
+    /// The bundled public roots verify the certificate, and this host's store, which is in use, does not know
+    /// its issuer.
     TrustStoreOutdated store_outdated,
 
-    /// The first byte came later than `probe.budget.first_byte`, and connect and handshake did not:
-    /// where they are slow too it is the way. It is the proxy's or the inspecting device's where only that
-    /// route is late.
+    /// The first byte of the answer came later than `probe.budget.first_byte`, and again in the repeat, though
+    /// connect and handshake were not slow. The proxy's or the inspecting device's where another route is in
+    /// time.
     OriginSlow origin_slow,
 
-    /// No key is configured, and the API asks for one: that proves the way, and is no fault.
+    /// No key is configured, and the API asks for one: that proves the way, and nothing is wrong.
     ApiKeyMissing no_key_configured,
 
     /// The answer is good, and says by `deprecation` (RFC 9745), `sunset` (RFC 8594) or a warning 299 that this
     /// way of asking will end.
     ApiDeprecated to_end,
 
-    /// The API is spoken by a host that is not the provider's.
+    /// The provider's API is spoken by a host that is not the provider's own.
     Gateway gateway,
 }
 

@@ -10,14 +10,16 @@ use crate::diagnosis::dns::asked;
 use crate::observation::{Answer, Change, Control, DnsKind, Family, Question, Source, Trip};
 
 rules! { FACTS
-    /// The first family's answer came later than `probe.budget.dns`.
+    /// The look-up took longer than `probe.budget.dns`, and again in the repeat, though no address family was
+    /// left without an answer.
     DnsSlow dns_slow,
 
     /// One of several name servers that this host's programs ask is silent or refuses, here and in the repeat,
     /// while another answers.
     DnsOneResolverDead one_resolver_dead,
 
-    /// AAAA fails otherwise than by "there is none", A is fine.
+    /// The question for IPv6 addresses (AAAA) fails otherwise than by "there is none", that for IPv4 addresses
+    /// is answered, and the trip arrived.
     DnsAaaaBroken aaaa_broken,
 
     /// The name has IPv6 addresses only, and IPv4 ones by an independent resolver, or by what its provider
@@ -27,8 +29,8 @@ rules! { FACTS
     /// The name is meant to have a private address by the configuration, has a public one, and that works.
     DnsPrivateAnswerMissing private_answer_missing,
 
-    /// An address where nobody can be answers: port 53 is redirected, and another resolver of the configuration
-    /// will not help. Tried only where the look-up failed or was contradicted.
+    /// An address where no resolver can be answers a question: port 53 is redirected, and another resolver in
+    /// the configuration will not help. Tried only where the look-up failed or was answered twice.
     DnsIntercepted intercepted,
 }
 

@@ -6,13 +6,13 @@ use crate::diagnosis::case::{Case, Found, Seen};
 use crate::observation::{Change, Control, Expect, Failure, Leg, Socket};
 
 rules! { FACTS
-    /// Every IPv6 address fails, IPv4 works, and this host has an IPv6 route.
+    /// No IPv6 address can be connected to, an IPv4 address works, and this host has an IPv6 route.
     Ipv6Broken ipv6_broken,
 
-    /// Every IPv4 address fails, IPv6 works, and this host has an IPv4 route.
+    /// No IPv4 address can be connected to, an IPv6 address works, and this host has an IPv4 route.
     Ipv4Broken ipv4_broken,
 
-    /// One address is not reached, another of its family is.
+    /// One address cannot be connected to, and another of its family works.
     TcpAddressDead address_dead,
 
     /// A SYN or several data segments had to be sent again, here and in the repeat.
@@ -24,7 +24,7 @@ rules! { FACTS
     /// The route is declared closed, and the target was reached over it.
     EgressOpenUnexpectedly open_unexpectedly,
 
-    /// CONNECT was answered later than `probe.budget.proxy`.
+    /// The proxy answered CONNECT later than `probe.budget.proxy`, and again in the repeat.
     ProxySlow proxy_slow,
 }
 
