@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+documented! {
 /// The layer of the way out where something shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,7 +26,9 @@ pub enum Layer {
     /// The request and its answer.
     Http,
 }
+}
 
+documented! {
 /// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,7 +64,9 @@ pub enum Party {
     /// Nobody can be named from here.
     Undetermined,
 }
+}
 
+documented! {
 /// How a check stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +79,7 @@ pub enum Status {
     Unknown,
     /// It does not work.
     Broken,
+}
 }
 
 macro_rules! labels {

@@ -52,6 +52,9 @@
 //!   programs read them, and nothing is needed to build.
 //! - *Own families for `/metrics`*: the `prometheus` crate's labelled vectors can merge two series.
 
+#[macro_use]
+mod documented;
+
 pub mod cause;
 
 pub mod config;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Module, what it may use of the crate, what it must not mention.
 const TABLE: &[(&str, &[&str], &[&str])] = &[
+    ("documented", &[], &[]),
     ("cause", &[], &["tokio", "rustls", "hickory", "hyper", "std::fs", "std::net"]),
     ("config", &[], &["tokio", "TcpStream", "UdpSocket", "std::fs", "std::env"]),
     ("observation", &[], &["tokio", "rustls", "hickory", "hyper", "std::fs"]),

@@ -307,3 +307,18 @@ pub fn read_answer(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Author
 pub fn control_passed(control: Control, trip: &Trip) -> bool {
     experiment::passed(control, trip)
 }
+
+/// What a result of a control means, as a clause.
+pub fn control_means(control: Control, result: ControlResult) -> &'static str {
+    experiment::means(control, result)
+}
+
+/// What can decide a cause, in the order of the tables, and then what only the memory between checks shows:
+/// the name of each rule, and what it means.
+pub fn decides(cause: Cause) -> impl Iterator<Item = (&'static str, String)> {
+    let of_trips = RULES.iter().copied().flatten().filter(move |rule| rule.cause == cause);
+    let of_memory = std::iter::once(steady::FLAPPING).filter(move |_| cause == Cause::Intermittent);
+    of_trips
+        .map(|rule| (rule.name(), rule.means()))
+        .chain(of_memory.map(|[name, means]| (name, means.to_owned())))
+}

@@ -16,6 +16,12 @@ use crate::cause::{Cause, Party, Status};
 const WINDOW: usize = 10;
 /// Changes among them that are flapping.
 const CHANGES: usize = 4;
+/// The rule of it, which no single trip shows: its name, and what it means.
+pub(super) const FLAPPING: [&str; 2] = [
+    "steady::flapping",
+    "Among the last ten checks the result changed four times between working and broken, so that no cause is \
+     named until ten in a row agree.",
+];
 
 /// The newest result, before any memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +100,7 @@ fn identity(verdict: &RouteVerdict) -> (Status, Option<(Cause, Party)>) {
 fn flapping(verdict: RouteVerdict, before: Option<&RouteVerdict>) -> RouteVerdict {
     let known =
         verdict.finding.clone().or_else(|| before.and_then(|before| before.finding.clone()));
+    let [name, _] = FLAPPING;
     let finding = known.map(|finding| {
         let row = Cause::Intermittent.row();
         // What was said of the last failure would accuse: only whose summary it is stays.
@@ -106,7 +113,7 @@ fn flapping(verdict: RouteVerdict, before: Option<&RouteVerdict>) -> RouteVerdic
             ),
             means: "The check changes too often to have a verdict.".to_owned(),
             ask: "What changes on the way every few minutes?".to_owned(),
-            rule: "steady::flapping".to_owned(),
+            rule: name.to_owned(),
             cause: Cause::Intermittent,
             party: row.party,
             status: row.status,

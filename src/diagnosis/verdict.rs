@@ -10,19 +10,24 @@ use super::{EvidenceLine, FAULTS, Held, Key, Rule, Symptom, experiment, words};
 use crate::cause::{Cause, Layer, Party, Status};
 use crate::observation::{Change, Control, Expect};
 
+documented! {
 /// How sure a verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
-    /// It shows, and more than one party may be behind it.
+    /// It shows, and more than one party may be behind it: nobody is sent to work on a guess.
     Low,
-    /// Probable.
+    /// Probable: the evidence names this party, and leaves a doubt.
     Medium,
-    /// Proven by a control or a mark.
+    /// Proven: by a control, by another route, or by a mark of whoever did it.
     High,
+}
 }
 
 impl Confidence {
+    /// All of them, the surest first.
+    pub const ALL: &[Self] = &[Self::High, Self::Medium, Self::Low];
+
     /// The fixed name.
     pub fn label(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sent;
 
+documented! {
 /// The name of a control: `evidence[].control`, and what `experiments.allow` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,6 +64,7 @@ pub enum Control {
     NoKey,
     /// The same trip again.
     Repeat,
+}
 }
 
 impl Control {
