@@ -37,6 +37,8 @@ mod daemon;
 mod journal;
 // What is written is true.
 mod docs;
+// What is said of a cause.
+mod explain;
 // Faults that need a network of namespaces.
 mod netns;
 // Walks by TTL, paths with small packets, dead neighbours.

@@ -3,6 +3,7 @@
 
 mod check;
 mod config;
+mod explain;
 mod run;
 
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ enum Command {
     },
     /// Checks once, with the controls that are needed, and ends: 0 ok, 1 degraded, 2 broken, 3 unknown.
     Check(check::Options),
+    /// Says what a cause means, who acts, what to do, and how it is decided.
+    Explain(explain::Options),
     /// Looks after configurations.
     Config {
         #[command(subcommand)]
@@ -75,6 +78,7 @@ pub fn main(arguments: Arguments) -> u8 {
     match arguments.command {
         Command::Run { config } => run::main(config.as_deref()),
         Command::Check(options) => check::main(&options),
+        Command::Explain(options) => explain::main(&options),
         Command::Config { command: ConfigCommand::Check { file, plan } } => {
             config::main(file.as_deref(), plan)
         }

@@ -1,13 +1,16 @@
-//! Views of a snapshot: metrics, JSON, text, nagios. Pure renders, and one server that serves them.
+//! Views of a snapshot: metrics, JSON, text, nagios; and of the tables themselves: what a cause means. Pure
+//! renders, and one server that serves them.
 
 pub mod api;
 mod beside;
+pub mod explain;
 mod layers;
 pub mod metrics;
 pub mod nagios;
 mod observed;
 pub mod server;
 pub mod text;
+pub mod verdicts;
 
 /// Bytes of a peer, safe to show on a terminal, in a log or a nagios line: cut, and everything
 /// outside of printable ASCII as `\xNN`.

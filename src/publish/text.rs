@@ -64,7 +64,7 @@ fn head(out: &mut String, name: &str, word: &str, status: Status) {
     out.push_str(&format!("{name}{}{word}\n", " ".repeat(gap)));
 }
 
-fn painted(status: Status, colour: bool) -> String {
+pub(super) fn painted(status: Status, colour: bool) -> String {
     let word = match status {
         Status::Ok => status.label().to_owned(),
         Status::Degraded | Status::Unknown | Status::Broken => status.label().to_uppercase(),
@@ -169,7 +169,7 @@ fn shown_sentence(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-fn wrapped(out: &mut String, label: &str, text: &str) {
+pub(super) fn wrapped(out: &mut String, label: &str, text: &str) {
     let mut line = format!("{label:<11}");
     let indent = line.clone();
     let mut empty = true;
@@ -188,7 +188,7 @@ fn wrapped(out: &mut String, label: &str, text: &str) {
     out.push_str(&format!("{}\n", line.trim_end()));
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     if text.chars().count() <= WIDTH {
         return text.to_owned();
     }
