@@ -38,7 +38,7 @@ pub enum Control {
     NameElsewhere,
     /// The handshake without the post-quantum key share.
     SmallHello,
-    /// That handshake in two segments.
+    /// The handshake without the post-quantum key share, its hello sent in two segments.
     SplitHello,
     /// The trip with small segments, both ways.
     ClampedSegments,
