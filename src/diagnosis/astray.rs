@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::Held;
 use super::case::{Case, Found, Seen};
+use super::{Held, sinkhole_of};
 use crate::cause::Party;
 use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind};
 
@@ -57,10 +57,8 @@ fn sinkholed(case: &Case<'_>) -> Held {
     }
     let Some((_, failure)) = case.stopped() else { return Ok(None) };
     let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
-    let led_astray = |address: &IpAddr| {
-        let class = Class::of(*address);
-        class.is_inside() || class == Class::Sinkhole
-    };
+    let led_astray =
+        |address: &IpAddr| Class::of(*address).is_inside() || sinkhole_of(*address).is_some();
     let inside = case.trip().lookup.addresses().iter().all(led_astray);
     if !nobody_there || !inside {
         return Ok(None);

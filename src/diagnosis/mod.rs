@@ -18,6 +18,7 @@ mod credential;
 mod dns;
 mod experiment;
 mod facts;
+mod fingerprints;
 mod hops;
 mod http;
 mod local;
@@ -45,6 +46,7 @@ use crate::provider::{Provider, Reading};
 
 pub use author::Author;
 pub use experiment::{ControlResult, EvidenceLine};
+pub use fingerprints::sinkhole_of;
 pub use steady::{Raw, Steady};
 pub use verdict::{Confidence, Finding, NetworkState, RouteVerdict, TargetVerdict};
 pub use weigh::{Weighed, weigh};
@@ -316,7 +318,7 @@ pub fn control_means(control: Control, result: ControlResult) -> &'static str {
 /// What can decide a cause, in the order of the tables, and then what only the memory between checks shows:
 /// the name of each rule, and what it means.
 pub fn decides(cause: Cause) -> impl Iterator<Item = (&'static str, String)> {
-    let of_trips = RULES.iter().copied().flatten().filter(move |rule| rule.cause == cause);
+    let of_trips = rules().filter(move |rule| rule.cause == cause);
     let of_memory = std::iter::once(steady::FLAPPING).filter(move |_| cause == Cause::Intermittent);
     of_trips
         .map(|rule| (rule.name(), rule.means()))

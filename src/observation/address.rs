@@ -1,5 +1,4 @@
-//! What an address says of itself: its class by the registries of special addresses, and the known
-//! sinkholes of filtering resolvers.
+//! What an address says of itself: its class by the registries of special addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -31,16 +30,11 @@ pub enum Class {
     Reserved,
     /// 127.0.53.53: two zones share a name (ICANN, name collision).
     Collision,
-    /// What a filtering resolver puts in the place of a name; `sinkhole_of` names its maker.
-    Sinkhole,
 }
 
 impl Class {
     /// The class of an address. One that carries an IPv4 address inside is what that is.
     pub fn of(address: IpAddr) -> Self {
-        if sinkhole_of(address).is_some() {
-            return Self::Sinkhole;
-        }
         match address {
             IpAddr::V4(address) => of_v4(address),
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
@@ -64,7 +58,6 @@ impl Class {
             Self::Multicast => "multicast",
             Self::Reserved => "reserved",
             Self::Collision => "collision",
-            Self::Sinkhole => "sinkhole",
         }
     }
 
@@ -80,8 +73,7 @@ impl Class {
             | Self::Documentation
             | Self::Benchmarking
             | Self::Multicast
-            | Self::Reserved
-            | Self::Sinkhole => false,
+            | Self::Reserved => false,
         }
     }
 }
@@ -114,31 +106,6 @@ fn of_v6(address: Ipv6Addr) -> Class {
         [0x2000..=0x3fff, ..] | [0x64, 0xff9b, ..] => Class::Public,
         _ => Class::Reserved,
     }
-}
-
-/// The maker of the filter that answers with this address instead of the real one.
-///
-/// Sources: cisco.com tech note 224799 (Umbrella block pages); "blocking-fingerprints" of Citizen Lab
-/// (its `dns_` rows) for the others. Rows that a customer may choose freely are left out.
-pub fn sinkhole_of(address: IpAddr) -> Option<&'static str> {
-    let address = match address {
-        IpAddr::V4(address) => address,
-        // Umbrella answers AAAA with its IPv4 address inside.
-        IpAddr::V6(address) => address.to_ipv4_mapped()?,
-    };
-    Some(match address.octets() {
-        [146, 112, 61, 104..=110] => "Cisco Umbrella",
-        [208, 69, 32, 164] => "OpenDNS",
-        [208, 91, 112, 55] => "FortiGuard",
-        [204, 110, 220, 2] | [52, 52, 63, 90] => "Securly",
-        [3, 93, 224, 57] | [52, 206, 227, 167] => "WatchGuard DNSWatch",
-        [185, 228, 168, 254] | [207, 246, 127, 171] | [45, 77, 77, 148] => "CleanBrowsing",
-        [185, 236, 104, 104] => "FlashStart",
-        [45, 32, 203, 129] => "CloudVeil",
-        [195, 46, 39, 11] => "SafeDNS",
-        [94, 140, 14, 35] | [176, 103, 130, 135] => "AdGuard DNS",
-        _ => return None,
-    })
 }
 
 /// A block of addresses, as a provider publishes it or a configuration writes it (RFC 4632 3.1).
@@ -218,8 +185,7 @@ mod tests {
             ("198.19.0.1", Class::Benchmarking),
             ("224.0.0.1", Class::Multicast),
             ("255.255.255.255", Class::Reserved),
-            ("146.112.61.106", Class::Sinkhole),
-            ("146.112.61.111", Class::Public),
+            ("146.112.61.106", Class::Public),
             ("::", Class::Unspecified),
             ("::1", Class::Loopback),
             ("fd00::1", Class::Private),
@@ -230,7 +196,6 @@ mod tests {
             ("64:ff9b::808:808", Class::Public),
             ("ff02::1", Class::Multicast),
             ("::ffff:10.0.0.1", Class::Private),
-            ("::ffff:146.112.61.106", Class::Sinkhole),
             ("5f00::1", Class::Reserved),
         ];
         for (text, class) in rows {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use address::{Class, Range, sinkhole_of};
+pub use address::{Class, Range};
 pub use answer::{Parts, Redirect, Response, is_mark};
 pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
 pub use change::{Change, Control, NotRun, other_port};

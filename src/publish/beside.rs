@@ -1,9 +1,8 @@
 //! What single name servers say beside the walk, for people: a line for each that says something else.
 
 use super::shown;
-use crate::observation::{
-    Answer, Family, Flaw, Lookup, Question, Reply, Role, Transport, sinkhole_of,
-};
+use crate::diagnosis::sinkhole_of;
+use crate::observation::{Answer, Family, Flaw, Lookup, Question, Reply, Role, Transport};
 
 /// Lines at most: two servers that disagree about both families.
 const LINES: usize = 4;

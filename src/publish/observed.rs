@@ -3,9 +3,10 @@
 
 use serde::Serialize;
 
+use crate::diagnosis::sinkhole_of;
 use crate::observation::{
     Asked, Chain, Class, Connected, Failure, Hop, Leg, Lookup, Pac, Parts, Range, Response,
-    Secured, Socket, Trip, Tunnelled, sinkhole_of,
+    Secured, Socket, Trip, Tunnelled,
 };
 
 /// A trip.
@@ -69,12 +70,15 @@ impl<'a> Observed<'a> {
     /// The ranges are the target's: on a proxy route the addresses are the proxy's.
     pub(super) fn of(trip: &'a Trip, ranges: &[Range]) -> Self {
         let ranges = if trip.proxied { &[] } else { ranges };
-        let address = |address| Address {
-            address: format!("{address}"),
-            class: Class::of(address).label(),
-            sinkhole: sinkhole_of(address),
-            published: (!ranges.is_empty())
-                .then(|| ranges.iter().any(|range| range.contains(address))),
+        let address = |address| {
+            let sinkhole = sinkhole_of(address);
+            Address {
+                address: format!("{address}"),
+                class: sinkhole.map_or(Class::of(address).label(), |_| "sinkhole"),
+                sinkhole,
+                published: (!ranges.is_empty())
+                    .then(|| ranges.iter().any(|range| range.contains(address))),
+            }
         };
         Self {
             pac: trip.pac.as_ref(),
