@@ -228,7 +228,7 @@ fn the_document_has_the_keys_of_the_contract_and_what_was_observed() {
         keys(check),
         sorted(
             "target route expect status network layer cause party confidence since flapping incident \
-             failure rule summary advice do_not ask notes evidence phases addresses tls response started \
+             failure rule summary advice do_not ask notes looks_like evidence phases addresses tls response started \
              seconds latest observed"
         )
     );

@@ -28,6 +28,8 @@ mod logins;
 mod store;
 // `egressd check`, the real binary against real servers.
 mod check;
+// Whose marks a check shows.
+mod looks_like;
 // The daemon as a function: panics, hangs, room.
 mod shell;
 // The daemon, the real binary, scraped by a real Prometheus.

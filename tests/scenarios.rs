@@ -8,12 +8,13 @@ mod story;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use egressd::cause::{CAUSES, Cause, Party};
 use egressd::diagnosis::{
     Decision, Evidence, Finding, Findings, RouteVerdict, Rule, diagnose, rules,
 };
-use egressd::observation::Failure;
+use egressd::observation::{Failure, Trip};
 
 use story::{Expected, Library, Story, TargetExpected};
 
@@ -170,11 +171,83 @@ fn a_failure_that_changed_inside_is_another() {
     }
 }
 
+/// Every story ends the same with a vendor's marks everywhere, and without those it has.
+#[test]
+fn no_verdict_depends_on_whose_marks_are_seen() {
+    let library = Library::read();
+    let mut named = [0; 3];
+    for (name, story) in &library.stories {
+        let changes: [fn(&mut Trip); 3] = [|_| (), marked, unmarked];
+        let runs = changes.map(|change| story.run_with(&library, change).expect("it is told").1);
+        let ends = runs.each_ref().map(|findings| {
+            // The symptom is compared and never shown: the issuer is in it.
+            let routes = findings.routes.iter().map(|route| RouteVerdict {
+                symptom: None,
+                looks_like: Vec::new(),
+                ..route.clone()
+            });
+            (routes.collect::<Vec<_>>(), &findings.target)
+        });
+        assert!(ends.iter().all(|end| *end == ends[0]), "{name}: {ends:#?}");
+        for (count, findings) in named.iter_mut().zip(&runs) {
+            *count += findings.routes.iter().filter(|route| !vendors(route).is_empty()).count();
+        }
+    }
+    let [told, planted, left] = named;
+    assert!(planted > told + 30 && told > left, "{named:?} routes look like somebody's");
+}
+
+/// A vendor's name wherever a device may write one.
+fn marked(trip: &mut Trip) {
+    change_marks(
+        trip,
+        |issuer| issuer.push_str(",O=Fortinet"),
+        |headers, body| {
+            headers.push(("server".into(), "Zscaler/6.2".into()));
+            if !body.is_empty() && !body.starts_with('{') {
+                body.push_str("<!-- Internet Security by Zscaler -->");
+            }
+        },
+    );
+}
+
+/// None where there is one that no rule reads.
+fn unmarked(trip: &mut Trip) {
+    change_marks(
+        trip,
+        |issuer| *issuer = issuer.replace("Fortinet", "Example Corp"),
+        |headers, _| headers.retain(|(name, value)| name != "server" || value == "cloudflare"),
+    );
+}
+
+fn change_marks(
+    trip: &mut Trip,
+    of_chain: impl Fn(&mut String),
+    of_answer: impl Fn(&mut Vec<(String, String)>, &mut String),
+) {
+    for leg in &mut trip.legs {
+        let chain = leg.chain.as_mut().map(Arc::make_mut).filter(|chain| !chain.is_public());
+        chain.into_iter().flat_map(|chain| &mut chain.certificates).for_each(|certificate| {
+            of_chain(&mut certificate.issuer);
+        });
+        if let Some(response) = &mut leg.response {
+            of_answer(&mut response.headers, &mut response.body);
+        }
+        if let Some(Failure::Proxy(failure)) = &mut leg.stop {
+            of_answer(&mut failure.headers, &mut failure.body);
+        }
+    }
+}
+
 /// Everything that is not as the story says.
 fn differences(story: &Story, library: &Library) -> Result<(), String> {
     let (evidence, findings) = story.run(library)?;
     let expected = story.expected()?;
-    let found: Vec<Expected> = findings.routes.iter().map(decided).collect();
+    let mut found: Vec<Expected> = findings.routes.iter().map(decided).collect();
+    for (found, _) in found.iter_mut().zip(&expected).filter(|(_, told)| told.looks_like.is_none())
+    {
+        found.looks_like = None;
+    }
     let mut report = compare("the routes", &found, &expected);
     let headline = findings.target.finding.as_ref();
     let target = TargetExpected {
@@ -215,14 +288,23 @@ fn decided(verdict: &RouteVerdict) -> Expected {
         confidence: finding.map(|finding| finding.confidence),
         layer: finding.map(|finding| finding.layer),
         notes,
+        looks_like: Some(vendors(verdict)),
     }
+}
+
+fn vendors(verdict: &RouteVerdict) -> Vec<String> {
+    let each = verdict.looks_like.iter();
+    each.map(|like| format!("{} ({})", like.vendor, like.by.label())).collect()
 }
 
 /// What is wrong with the words.
 fn wording(evidence: &Evidence, findings: &Findings) -> String {
     let of_routes = findings.routes.iter();
     let of_routes = of_routes.flat_map(|route| route.finding.iter().chain(&route.notes));
-    let peers = peer_texts(evidence);
+    let mut peers = peer_texts(evidence);
+    // Nor is a vendor's name, which a peer can choose.
+    let vendors = findings.routes.iter().flat_map(|route| &route.looks_like);
+    peers.extend(vendors.map(|like| like.vendor.clone()));
     let mut report = String::new();
     for Finding { summary, means, advice, do_not, .. } in of_routes.chain(&findings.target.finding)
     {

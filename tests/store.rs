@@ -38,6 +38,7 @@ fn verdict(route: &str, cause: Option<(Cause, Confidence)>) -> RouteVerdict {
         notes: Vec::new(),
         evidence: Vec::new(),
         symptom: None,
+        looks_like: Vec::new(),
     }
 }
 

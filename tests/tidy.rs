@@ -102,6 +102,21 @@ fn modules_know_only_what_the_table_allows() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Vendors' names are beside a verdict: what decides it asks for none.
+#[test]
+fn no_rule_knows_a_vendor() {
+    let may = ["looks_like.rs", "verdict.rs", "mod.rs"].map(|file| format!("src/diagnosis/{file}"));
+    let knows = |path: &PathBuf| {
+        let code = production(path);
+        ["fingerprints::", "looks_like::"].iter().any(|word| code.contains(word))
+    };
+    let wrong: Vec<PathBuf> = sources("src/diagnosis")
+        .into_iter()
+        .filter(|path| !may.iter().any(|may| path == Path::new(may)) && knows(path))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let files = sources("src").into_iter().chain(sources("tests"));

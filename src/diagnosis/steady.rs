@@ -140,6 +140,7 @@ mod tests {
             notes: Vec::new(),
             evidence: Vec::new(),
             symptom: None,
+            looks_like: Vec::new(),
         }
     }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Case, Found, Needed};
 use super::facts::FACTS;
-use super::{EvidenceLine, FAULTS, Held, Key, Rule, Symptom, experiment, words};
+use super::{
+    EvidenceLine, FAULTS, Held, Key, LooksLike, Rule, Symptom, experiment, looks_like, words,
+};
 use crate::cause::{Cause, Layer, Party, Status};
 use crate::observation::{Change, Control, Expect};
 
@@ -116,6 +118,9 @@ pub struct RouteVerdict {
     pub evidence: Vec<EvidenceLine>,
     /// The raw symptom.
     pub symptom: Option<Symptom>,
+    /// Whose marks were seen: no part of what was decided.
+    #[serde(default)]
+    pub looks_like: Vec<LooksLike>,
 }
 
 /// What the routes say together.
@@ -258,6 +263,7 @@ fn publish(
         notes,
         evidence: experiment::lines(case.evidence, &case.walk.route),
         symptom,
+        looks_like: looks_like::of(case),
     }
 }
 

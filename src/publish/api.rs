@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::cause::{Cause, Layer, Party, Status};
-use crate::diagnosis::{Author, Confidence, EvidenceLine, Finding, NetworkState};
+use crate::diagnosis::{Author, Confidence, EvidenceLine, Finding, LooksLike, NetworkState};
 use crate::observation::{Expect, Trip};
 use crate::store::{self, Phase, Snapshot};
 
@@ -41,6 +41,7 @@ struct Check<'a> {
     do_not: Option<String>,
     ask: Option<String>,
     notes: Vec<Note>,
+    looks_like: Vec<LooksLike>,
     evidence: Vec<EvidenceLine>,
     phases: Phases,
     addresses: Vec<Address>,
@@ -171,6 +172,7 @@ impl<'a> Check<'a> {
             do_not: text(|finding| &finding.do_not),
             ask: text(|finding| &finding.ask),
             notes: verdict.iter().flat_map(|verdict| &verdict.notes).map(Note::of).collect(),
+            looks_like: verdict.map(|verdict| verdict.looks_like.clone()).unwrap_or_default(),
             evidence: verdict.map(|verdict| verdict.evidence.clone()).unwrap_or_default(),
             phases: trip.map(Phases::of).unwrap_or_default(),
             addresses: trip.map(addresses).unwrap_or_default(),

@@ -36,8 +36,9 @@ fn one(out: &mut String, check: &Check, colour: bool) {
     let Some(trip) = check.trip.as_deref().filter(|_| status != Status::Ok) else {
         let took = check.trip.as_deref().map(fine).unwrap_or_default();
         head(out, &format!("{name}   {took}"), &painted(status, colour), status);
-        for note in check.verdict().iter().flat_map(|verdict| &verdict.notes) {
-            out.push_str(&format!("  note: {} - {}\n", note.cause, shown(&note.summary)));
+        notes(out, check);
+        if let Some(vendors) = looks_like(check) {
+            out.push_str(&format!("  {vendors}\n"));
         }
         if status == Status::Unknown {
             out.push_str(&format!("  {}\n", shown(&api::summary(check))));
@@ -48,13 +49,25 @@ fn one(out: &mut String, check: &Check, colour: bool) {
     head(out, &name, &painted(status, colour), status);
     let evidence = check.verdict().map(|verdict| verdict.evidence.as_slice()).unwrap_or_default();
     tree(out, trip, evidence, finding.map(|finding| finding.layer));
-    for note in check.verdict().iter().flat_map(|verdict| &verdict.notes) {
-        out.push_str(&format!("  note: {} - {}\n", note.cause, shown(&note.summary)));
-    }
+    notes(out, check);
     if let Some(finding) = finding {
         seven_lines(out, check, finding);
     }
     out.push('\n');
+}
+
+fn notes(out: &mut String, check: &Check) {
+    for note in check.verdict().iter().flat_map(|verdict| &verdict.notes) {
+        out.push_str(&format!("  note: {} - {}\n", note.cause, shown(&note.summary)));
+    }
+}
+
+/// Whose marks were seen, and where.
+fn looks_like(check: &Check) -> Option<String> {
+    let seen = &check.verdict()?.looks_like;
+    let each = seen.iter().map(|like| format!("{} ({})", like.vendor, like.by.label()));
+    let all: Vec<String> = each.collect();
+    (!all.is_empty()).then(|| format!("looks like {}", all.join(", ")))
 }
 
 /// A name at the left, a word at the right edge.
@@ -161,6 +174,9 @@ fn seven_lines(out: &mut String, check: &Check, finding: &Finding) {
     out.push('\n');
     for (label, text) in rows {
         wrapped(out, label, &text);
+        if let Some(vendors) = looks_like(check).filter(|_| label == "means") {
+            wrapped(out, "", &vendors);
+        }
     }
 }
 

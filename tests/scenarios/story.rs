@@ -124,6 +124,8 @@ pub(super) struct Expected {
     pub(super) layer: Option<Layer>,
     #[serde(default)]
     pub(super) notes: Vec<Cause>,
+    /// Each vendor with its mark; left out: whatever is seen.
+    pub(super) looks_like: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -270,8 +272,19 @@ impl Story {
 
     /// Diagnosis and experiments by turns, as the daemon does it.
     pub(super) fn run(&self, library: &Library) -> Result<(Evidence, Findings), String> {
+        self.run_with(library, |_| ())
+    }
+
+    /// The same, with every trip changed.
+    pub(super) fn run_with(
+        &self,
+        library: &Library,
+        change: impl Fn(&mut Trip),
+    ) -> Result<(Evidence, Findings), String> {
         let mut evidence = self.evidence(library)?;
         let mut left = self.told(library)?;
+        let told = left.iter_mut().filter_map(|outcome| outcome.result.as_mut().ok());
+        evidence.walks.iter_mut().map(|walk| &mut walk.trip).chain(told).for_each(change);
         for _ in 0..=ROUNDS {
             let asked = match diagnose(&evidence) {
                 Decision::Decided(findings) if left.is_empty() => return Ok((evidence, findings)),
