@@ -108,7 +108,19 @@ impl Zone {
 
 impl DnsServer {
     pub(crate) fn start(zone: Zone) -> Self {
-        let (udp, tcp) = bind_both();
+        Self::start_on(bind_both(), zone)
+    }
+
+    /// The same at that very address, which nobody else has.
+    pub(crate) fn start_at(address: SocketAddr, zone: Zone) -> Self {
+        let udp = UdpSocket::bind(address).expect("a free UDP port");
+        let tcp = TcpListener::bind(address).expect("a free TCP port");
+        udp.set_nonblocking(true).expect("a socket that does not block");
+        tcp.set_nonblocking(true).expect("a listener that does not block");
+        Self::start_on((udp, tcp), zone)
+    }
+
+    fn start_on((udp, tcp): (UdpSocket, TcpListener), zone: Zone) -> Self {
         let address = udp.local_addr().expect("the socket's address");
         let state = Arc::new(State { zone: Mutex::new(zone), queries: Journal::new() });
         let shared = Arc::clone(&state);

@@ -17,6 +17,8 @@ pub(crate) enum At<'a> {
     Loopback,
     /// On that host, at that address of its.
     Host(&'a Hosts, Host, IpAddr),
+    /// In that network namespace, at that very address, which nobody else has.
+    Namespace(&'a str, SocketAddr),
 }
 
 /// A running program. It is ended when this goes.
@@ -69,6 +71,11 @@ impl At<'_> {
                 command.args(["netns", "exec", &hosts.namespace(host), program]);
                 command
             }
+            At::Namespace(namespace, _) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace, program]);
+                command
+            }
         };
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command
@@ -78,6 +85,7 @@ impl At<'_> {
         match self {
             At::Loopback => free_port(Ipv4Addr::LOCALHOST.into()),
             At::Host(hosts, host, ip) => hosts.there(host, move || free_port(ip)),
+            At::Namespace(_, address) => address,
         }
     }
 }

@@ -136,9 +136,13 @@ pub(crate) struct HttpServer {
 impl HttpServer {
     /// On 127.0.0.1, HTTP/1.1 only.
     pub(crate) fn start(behaviour: Behaviour) -> Self {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), behaviour)
+    }
+
+    pub(crate) fn start_at(bind: SocketAddr, behaviour: Behaviour) -> Self {
         let requests = Journal::new();
         let journal = requests.clone();
-        let server = Server::start((Ipv4Addr::LOCALHOST, 0).into(), move |mut wire| {
+        let server = Server::start(bind, move |mut wire| {
             let (behaviour, journal) = (behaviour.clone(), journal.clone());
             let record = wire.record();
             async move {

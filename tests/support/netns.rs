@@ -50,7 +50,10 @@ fn begin() -> Option<String> {
 }
 
 /// Does something with a thread of its own in a namespace; threads that it starts stay there.
-fn inside<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn inside<T: Send + 'static>(
+    namespace: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let file = File::open(format!("/run/netns/{namespace}")).expect("it exists");
     let thread = std::thread::spawn(move || {
         // SAFETY: the descriptor is a namespace's and open; only this thread moves.

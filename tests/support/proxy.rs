@@ -86,16 +86,20 @@ struct Site {
 impl Proxy {
     /// On 127.0.0.1. `upstreams` says where a name leads, on whatever port it is asked for.
     pub(crate) fn start(behaviour: Behaviour, upstreams: &[(&str, SocketAddr)]) -> Self {
-        Self::start_over(None, behaviour, upstreams)
+        let behaviours = HashMap::from([(String::new(), behaviour)]);
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), None, behaviours, upstreams)
     }
 
-    fn start_over(
+    /// At an address, inside of TLS where there is an acceptor, with a behaviour for each name; that of
+    /// the empty name is for all others.
+    pub(crate) fn start_at(
+        bind: SocketAddr,
         tls: Option<TlsAcceptor>,
-        behaviour: Behaviour,
+        behaviours: HashMap<String, Behaviour>,
         upstreams: &[(&str, SocketAddr)],
     ) -> Self {
         let site = Arc::new(Site {
-            behaviours: Mutex::new(HashMap::from([(String::new(), behaviour)])),
+            behaviours: Mutex::new(behaviours),
             upstreams: upstreams
                 .iter()
                 .map(|(name, address)| ((*name).to_owned(), *address))
@@ -103,7 +107,7 @@ impl Proxy {
             connects: Journal::new(),
         });
         let shared = Arc::clone(&site);
-        let server = Server::start((Ipv4Addr::LOCALHOST, 0).into(), move |wire| {
+        let server = Server::start(bind, move |wire| {
             let (site, tls) = (Arc::clone(&shared), tls.clone());
             async move { site.serve_wire(wire, tls).await }
         });
