@@ -1,7 +1,7 @@
 //! Faults that need a network: the real binary on a host of its own, a router that drops and rejects.
 //! The first story is the transcript of the README.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -14,6 +14,9 @@ use crate::support::program::{Finished, Folder};
 use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tls::{Behaviour as Tls, Options, Refusal, TlsServer};
 use crate::support::wire::Ending;
+
+/// As the README shows it.
+const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
 /// A client, a router with a firewall, and the target out there, which a check of the client asks.
 pub(crate) struct World {
@@ -51,7 +54,7 @@ impl World {
             .address("api.anthropic.com", address(API[0]))
             .address("api.anthropic.com", address(API[1]))
             .address("www.example.com", address(UNRELATED));
-        let resolver = hosts.there(Host::Client, move || DnsServer::start(zone));
+        let resolver = hosts.there(Host::Client, move || DnsServer::start_at(RESOLVER, zone));
         let config = format!(
             "[trust]\nsystem = false\npublic_roots = \"{}\"\n[dns]\nservers = [\"{}\"]\n\
              [control]\nurls = [\"https://www.example.com/\"]\n[probe]\ntimeout = \"2s\"\n",

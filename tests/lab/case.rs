@@ -411,7 +411,7 @@ pub(crate) enum Answer {
     /// HTML with that status by some device.
     BlockPage(u16),
     Redirect(String),
-    NoAnswer,
+    Silent,
     Close,
     Reset,
     HalfHeadThenStall,

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::case::{Action, Key, Route, TargetKind};
+use super::case::{Action, Key, Route, RouteUse, TargetKind};
 use super::draw::Facts;
 use super::world::World;
 
@@ -25,7 +25,7 @@ impl World<'_> {
             .truth
             .routes
             .iter()
-            .map(|used| used.route())
+            .map(RouteUse::route)
             .filter(|route| *route != Route::Direct)
             .map(|route| (route, self.route(route)))
             .collect();

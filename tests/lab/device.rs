@@ -239,7 +239,7 @@ async fn serve_socks(wire: &mut Wire, words: &OurSocks, leads: &Leads) -> io::Re
     let name = asked_for(wire).await?;
     let code = words.names.get(&name).copied().unwrap_or(words.reply);
     let upstream = match (code, leads.get(&name)) {
-        (0, Some(to)) => dial(*to).await.map_err(|_| 5),
+        (0, Some(to)) => dial(*to).await.map_err(|_unreachable| 5),
         (0, None) => Err(4),
         (code, _) => Err(code),
     };

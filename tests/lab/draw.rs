@@ -117,11 +117,8 @@ impl Facts {
 
     fn draw_internet(&mut self, draw: &mut Draw, case: &Case) {
         let is_own = case.target == TargetKind::Anthropic;
-        let net = if is_own {
-            format!("160.79.{}", draw.between(104, 105))
-        } else {
-            format!("{}", draw.public_net())
-        };
+        let net =
+            if is_own { format!("160.79.{}", draw.between(104, 105)) } else { draw.public_net() };
         let host = if is_own {
             "api.anthropic.com".to_owned()
         } else {

@@ -168,7 +168,7 @@ pub(crate) fn http(answer: &Answer, facts: &Facts) -> Http {
         Answer::Edge522 => Http::Edge522,
         Answer::BlockPage(status) => Http::HtmlBlockPage(*status),
         Answer::Redirect(location) => Http::Redirect(facts.fill(location)),
-        Answer::NoAnswer => Http::NoAnswer,
+        Answer::Silent => Http::NoAnswer,
         Answer::Close => Http::CloseWithoutByte,
         Answer::Reset => Http::ResetWithoutByte,
         Answer::HalfHeadThenStall => Http::HalfHeadThenStall,
@@ -217,7 +217,7 @@ fn unauthorized(facts: &Facts) -> String {
         unreachable!("it is one")
     };
     let fields: String =
-        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        headers.iter().flat_map(|(name, value)| [*name, ": ", value, "\r\n"]).collect();
     let body = String::from_utf8_lossy(&body).into_owned();
     format!("HTTP/1.1 401 Unauthorized\r\n{fields}content-length: {}\r\n\r\n{body}", body.len())
 }

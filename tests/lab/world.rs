@@ -85,7 +85,7 @@ impl<'a> World<'a> {
         let named = |server: &&Server| {
             server.at.as_ref().is_none_or(|list| list.iter().any(|one| one == at))
         };
-        self.case.set.iter().filter_map(of).filter(named).next_back().cloned().unwrap_or_default()
+        self.case.set.iter().filter_map(of).rfind(named).cloned().unwrap_or_default()
     }
 
     fn start_internet(&mut self) {
@@ -179,7 +179,7 @@ impl<'a> World<'a> {
 
     fn dnsmasq(&self) -> Foreign {
         let namespace = self.net.namespace(Host::Router);
-        let at = At::Namespace(&namespace, (self.ip("resolver"), 53).into());
+        let at = At::Namespace(&namespace, self.ip("resolver"), Some(53));
         let mut command = at.command("dnsmasq");
         command.args(["--keep-in-foreground", "--log-facility=-", "--user=root", "--no-hosts"]);
         command.args(["--conf-file=/dev/null", "--no-resolv", "--bind-interfaces"]);
@@ -226,7 +226,7 @@ impl<'a> World<'a> {
                 continue;
             }
             let socket = self.socket(route.word());
-            let at = At::Namespace(&namespace, socket);
+            let at = At::Namespace(&namespace, socket.ip(), Some(socket.port()));
             match route {
                 Route::Direct => {}
                 Route::Squid => self.start_squid(at),

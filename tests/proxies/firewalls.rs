@@ -25,7 +25,8 @@ fn address(text: &str) -> IpAddr {
 /// A squid on a host, with further lines of its configuration.
 fn squid(world: &World, (host, at): (Host, Ipv4Addr), lines: &str) -> Squid {
     let hosts = [("api.anthropic.com", address(API[0])), ("www.example.com", address(UNRELATED))];
-    let at = At::Host(&world.hosts, host, at.into());
+    let namespace = world.hosts.namespace(host);
+    let at = At::Namespace(&namespace, at.into(), None);
     Squid::start(&Setup { at, hosts: &hosts, lines, ..Setup::default() })
 }
 
@@ -126,7 +127,8 @@ fn the_resolver_of_the_proxy_is_dead() {
     let Some(world) = world() else { return };
     // Nobody has this address, and nobody says so.
     behind(&world, "ip daddr 192.0.2.99 drop");
-    let at = At::Host(&world.hosts, Host::Router, ROUTER.into());
+    let namespace = world.hosts.namespace(Host::Router);
+    let at = At::Namespace(&namespace, ROUTER.into(), None);
     let hosts = [("www.example.com", address(UNRELATED))];
     let dns = Some(address("192.0.2.99"));
     let squid = Squid::start(&Setup { at, hosts: &hosts, dns, ..Setup::default() });

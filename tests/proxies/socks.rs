@@ -101,7 +101,8 @@ fn a_socks_server_without_a_resolver_fails_for_every_name() {
     let router = Host::Router;
     world.hosts.on(router, "nft 'add chain inet f own { type filter hook output priority 0; }'");
     world.hosts.on(router, "nft add rule inet f own meta l4proto { tcp, udp } th dport 53 reject");
-    let at = At::Host(&world.hosts, router, Ipv4Addr::new(10, 1, 2, 1).into());
+    let namespace = world.hosts.namespace(router);
+    let at = At::Namespace(&namespace, Ipv4Addr::new(10, 1, 2, 1).into(), None);
     // RFC 1928 has no reply for it: each takes another one.
     for (socks, reply) in [(Socks::microsocks(at, None), 1), (Socks::danted(at, ""), 4)] {
         let by = |scheme: &str| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
-use super::netns::{Host, Hosts};
+use super::netns::inside;
 use super::{Journal, not_run};
 
 /// Where it runs, and listens.
@@ -15,10 +15,8 @@ use super::{Journal, not_run};
 pub(crate) enum At<'a> {
     #[default]
     Loopback,
-    /// On that host, at that address of its.
-    Host(&'a Hosts, Host, IpAddr),
-    /// In that network namespace, at that very address, which nobody else has.
-    Namespace(&'a str, SocketAddr),
+    /// In that network namespace, at that address, on that port or on any.
+    Namespace(&'a str, IpAddr, Option<u16>),
 }
 
 /// A running program. It is ended when this goes.
@@ -65,13 +63,8 @@ impl At<'_> {
     pub(crate) fn command(self, program: &str) -> Command {
         let mut command = match self {
             At::Loopback => Command::new(program),
-            At::Host(hosts, host, _) => {
+            At::Namespace(namespace, ..) => {
                 // It becomes the program: to kill it is to kill the server.
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", &hosts.namespace(host), program]);
-                command
-            }
-            At::Namespace(namespace, _) => {
                 let mut command = Command::new("ip");
                 command.args(["netns", "exec", namespace, program]);
                 command
@@ -84,8 +77,8 @@ impl At<'_> {
     fn free_port(self) -> SocketAddr {
         match self {
             At::Loopback => free_port(Ipv4Addr::LOCALHOST.into()),
-            At::Host(hosts, host, ip) => hosts.there(host, move || free_port(ip)),
-            At::Namespace(_, address) => address,
+            At::Namespace(_, ip, Some(port)) => (ip, port).into(),
+            At::Namespace(namespace, ip, None) => inside(namespace, move || free_port(ip)),
         }
     }
 }
