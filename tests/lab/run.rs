@@ -26,14 +26,14 @@ pub(crate) struct Job<'a> {
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) found: Expected,
+    /// What was said of the target, then of each route of which the truth says something: what it is
+    /// about, the truth, what was said.
+    pub(crate) compared: Vec<(&'static str, Expected, Expected)>,
     pub(crate) seconds: f64,
     /// Longer than four of its timeouts and the start of a process.
     pub(crate) is_late: bool,
     pub(crate) experiments: usize,
     pub(crate) traffic: Traffic,
-    /// Routes of which something else was said than has to be.
-    pub(crate) wrong_checks: Vec<String>,
     pub(crate) document: Value,
     /// What the world left behind.
     pub(crate) left: Result<(), String>,
@@ -91,34 +91,36 @@ impl Job<'_> {
                 String::from_utf8_lossy(&output.stderr)
             )
         })?;
-        let wrong_checks = self.wrong_checks(&world, &document);
+        let compared = self.compare(&world, &document);
         let timeout: f64 = timeout(&file);
         let is_late = seconds > 4.0 * timeout + START;
         let left = world.end();
         Ok(Outcome {
-            found: expected(&document["targets"][0]),
+            compared,
             seconds,
             is_late,
             experiments: experiments(&document),
             traffic,
-            wrong_checks,
             document,
             left,
         })
     }
 
-    fn wrong_checks(&self, world: &World<'_>, document: &Value) -> Vec<String> {
+    fn compare(
+        &self,
+        world: &World<'_>,
+        document: &Value,
+    ) -> Vec<(&'static str, Expected, Expected)> {
+        let said = expected(&document["targets"][0]);
+        let mut compared = vec![("target", self.truth.target(), said)];
         let checks = document["checks"].as_array().map_or(&[][..], Vec::as_slice);
-        let mut wrong = Vec::new();
         for (route, truth) in &self.truth.checks {
             let name = world.route_name(*route);
             let check = checks.iter().find(|check| check["route"] == *name);
-            let found = check.map(expected);
-            if found.as_ref() != Some(truth) {
-                wrong.push(format!("{}: {found:?} is not {truth:?}", route.word()));
-            }
+            let said = expected(check.unwrap_or(&Value::Null));
+            compared.push((route.word(), truth.clone(), said));
         }
-        wrong
+        compared
     }
 }
 

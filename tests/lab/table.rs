@@ -31,7 +31,7 @@ pub(crate) fn print(
         }
     }
     for (job, outcome) in &found {
-        if is_miss(job, outcome) {
+        if is_miss(outcome) {
             miss(job, outcome, seed);
         }
     }
@@ -45,23 +45,25 @@ fn words(of: &Expected) -> String {
     format!("{} {} {}", of.status, text(&of.cause), text(&of.party)).trim_end().to_owned()
 }
 
-fn is_miss(job: &Job<'_>, outcome: &Outcome) -> bool {
-    outcome.found != job.truth.target()
-        || !outcome.wrong_checks.is_empty()
+fn is_miss(outcome: &Outcome) -> bool {
+    outcome.compared.iter().any(|(_, truth, said)| truth != said)
         || outcome.is_late
         || outcome.left.is_err()
 }
 
 fn row(job: &Job<'_>, outcome: &Outcome) {
     let routes: Vec<&str> = job.truth.routes.iter().map(|used| used.route().word()).collect();
-    let mark = if is_miss(job, outcome) { "  MISS" } else { "" };
+    let mark = if is_miss(outcome) { "  MISS" } else { "" };
     let traffic = outcome.traffic;
+    // Where the target is well, what is told of a route is what the case is about.
+    let about = outcome.compared.iter().rfind(|(_, truth, _)| truth.status != "ok");
+    let (_, truth, said) = about.unwrap_or(&outcome.compared[0]);
     println!(
         "{:<34} {:<18} {:<52} {:<52} {:>5.1} {:>4} {:>4} {:>4} {:>5} {:>7}{mark}",
         job.case.id,
         routes.join("+"),
-        words(&job.truth.target()),
-        words(&outcome.found),
+        words(truth),
+        words(said),
         outcome.seconds,
         outcome.experiments,
         traffic.connections,
@@ -73,9 +75,10 @@ fn row(job: &Job<'_>, outcome: &Outcome) {
 
 fn miss(job: &Job<'_>, outcome: &Outcome, seed: u64) {
     println!("\nMISS {}: {}", job.name(), job.case.story);
-    println!("  truth {}", words(&job.truth.target()));
-    println!("  said  {}", words(&outcome.found));
-    outcome.wrong_checks.iter().for_each(|wrong| println!("  {wrong}"));
+    for (about, truth, said) in &outcome.compared {
+        println!("  {about}: truth {}", words(truth));
+        println!("  {about}: said  {}", words(said));
+    }
     if outcome.is_late {
         println!("  late: {:.1} s", outcome.seconds);
     }
@@ -83,28 +86,33 @@ fn miss(job: &Job<'_>, outcome: &Outcome, seed: u64) {
         println!("  not undone: {left}");
     }
     print!("{}", evidence(&outcome.document));
+    let file = format!("target/lab/{}.json", job.name().replace(' ', "-"));
+    let text = format!("{:#}", outcome.document);
+    if std::fs::create_dir_all("target/lab").and_then(|()| std::fs::write(&file, text)).is_ok() {
+        println!("  document: {file}");
+    }
     println!("  again: cargo test --test lab -- {} --seed {seed}", job.case.id);
 }
 
 /// The rules of the lab.
 fn demands(found: &[Found<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut right = 0;
+    let (mut right, mut all) = (0, 0);
     for (job, outcome) in found {
-        let (truth, said) = (job.truth.target(), &outcome.found);
         let name = job.name();
-        right += usize::from(said.cause == truth.cause);
-        if said.party != truth.party {
-            faults.push(format!("{name}: the party is {:?}, not {:?}", said.party, truth.party));
-        }
-        if said.status == "ok" && truth.status != "ok" {
-            faults.push(format!("{name}: a fault is called ok"));
-        }
-        if truth.status == "ok" && said.status != "ok" {
-            faults.push(format!("{name}: called {} where all is well", said.status));
-        }
-        if !outcome.wrong_checks.is_empty() {
-            faults.push(format!("{name}: {:?}", outcome.wrong_checks));
+        for (about, truth, said) in &outcome.compared {
+            all += 1;
+            right += usize::from(said.cause == truth.cause);
+            if said.party != truth.party {
+                let [said, truth] = [said, truth].map(words);
+                faults.push(format!("{name}: {about}: another party: {said}, not {truth}"));
+            }
+            if said.status == "ok" && truth.status != "ok" {
+                faults.push(format!("{name}: {about}: a fault is called ok"));
+            }
+            if truth.status == "ok" && said.status != "ok" {
+                faults.push(format!("{name}: {about}: called {} where all is well", said.status));
+            }
         }
         if outcome.is_late {
             faults.push(format!("{name}: took {:.1} s", outcome.seconds));
@@ -113,7 +121,7 @@ fn demands(found: &[Found<'_>]) -> Vec<String> {
             faults.push(format!("{name}: not undone: {left}"));
         }
     }
-    let share = share(right, found.len());
+    let share = share(right, all);
     if share < CAUSES {
         faults.push(format!("{share:.1} % of the causes are right, {CAUSES} % are wanted"));
     }
@@ -126,9 +134,12 @@ fn share(right: usize, of: usize) -> f64 {
 }
 
 fn summary(found: &[Found<'_>]) {
-    let misses = found.iter().filter(|(job, outcome)| is_miss(job, outcome)).count();
-    let mut causes: Vec<String> =
-        found.iter().filter_map(|(job, _)| job.truth.target().cause).collect();
+    let misses = found.iter().filter(|(job, outcome)| is_miss(outcome)).count();
+    let mut causes: Vec<String> = found
+        .iter()
+        .flat_map(|(_, outcome)| outcome.compared.iter())
+        .filter_map(|(_, truth, _)| truth.cause.clone())
+        .collect();
     causes.sort();
     causes.dedup();
     let healthy = found.iter().filter(|(job, _)| job.is_healthy).count();

@@ -396,7 +396,7 @@ impl<'a> World<'a> {
         let (name, about) = chain.about();
         let rule = self.facts.fill(rule);
         let text = format!(
-            "add table inet lab\nadd chain inet lab {name} {{ {about}; }}\nadd rule inet lab {name} {rule}\n"
+            "add table inet lab\nadd chain inet lab at_{name} {{ {about}; }}\nadd rule inet lab at_{name} {rule}\n"
         );
         self.net.nft(on, &text);
     }

@@ -107,7 +107,11 @@ impl Authority {
                     key,
                 };
             }
-            Flaw::MissingIntermediate => return sign(&params, &self.new_intermediate(), None),
+            Flaw::MissingIntermediate => {
+                // The very one that others send, where there is one.
+                let signer = self.intermediate.clone().unwrap_or_else(|| self.new_intermediate());
+                return sign(&params, &signer, None);
+            }
         }
         self.issue(&params)
     }
