@@ -137,6 +137,12 @@ pub(crate) enum Route {
     Secure,
     /// Our SOCKS proxy, which misbehaves.
     Socks,
+    /// What the PAC file of the case says (`pac`).
+    Pac,
+    /// What the variables of the case say (`environment`).
+    Environment,
+    /// Direct, from the client's other address, `{client2}`.
+    Line,
 }
 
 impl Route {
@@ -150,6 +156,9 @@ impl Route {
             Self::Ours => "ours",
             Self::Secure => "secure",
             Self::Socks => "socks",
+            Self::Pac => "pac",
+            Self::Environment => "environment",
+            Self::Line => "line",
         }
     }
 }
@@ -217,6 +226,10 @@ pub(crate) enum Action {
         user: String,
         password: String,
     },
+    /// Programs that run although no route names them: for `pac` and `environment`.
+    Start(Vec<Route>),
+    /// The PAC file; without it, none is there.
+    Pac(String),
     /// Variables for the run.
     Environment(BTreeMap<String, String>),
     /// Laid over the configuration, table by table; `route.WORD` and `target` as well. An empty list or

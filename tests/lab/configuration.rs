@@ -99,12 +99,19 @@ impl World<'_> {
         } else {
             self.get(word).to_owned()
         };
-        let scheme = match route {
-            Route::Direct | Route::Squid | Route::Tinyproxy | Route::Ours => "http",
-            Route::Secure => "https",
-            Route::Danted | Route::Microsocks | Route::Socks => "socks5h",
+        let way = match route {
+            Route::Direct | Route::Squid | Route::Tinyproxy | Route::Ours => {
+                format!("proxy = \"http://{at}\"")
+            }
+            Route::Secure => format!("proxy = \"https://{at}\""),
+            Route::Danted | Route::Microsocks | Route::Socks => {
+                format!("proxy = \"socks5h://{at}\"")
+            }
+            Route::Pac => self.facts.fill("proxy = \"pac+file://{files}/proxy.pac\""),
+            Route::Environment => "proxy = \"environment\"".to_owned(),
+            Route::Line => self.facts.fill("source = \"{client2}\""),
         };
-        table(&format!("name = \"{}\"\nproxy = \"{scheme}://{at}\"", self.route_name(route)))
+        table(&format!("name = \"{}\"\n{way}", self.route_name(route)))
     }
 }
 

@@ -69,6 +69,20 @@ const FIRST: [&str; 16] = [
     "alder", "birch", "cedar", "delta", "ember", "fjord", "gravel", "harbor", "indigo", "juniper",
     "kestrel", "lumen", "maple", "nimbus", "ocean", "pebble",
 ];
+/// Routes with a word, and the device that is none.
+const PROXIES: [&str; 11] = [
+    "squid",
+    "tinyproxy",
+    "danted",
+    "microsocks",
+    "ours",
+    "secure",
+    "socks",
+    "interceptor",
+    "pac",
+    "line",
+    "environment",
+];
 const SECOND: [&str; 12] = [
     "works", "field", "line", "point", "stone", "bridge", "yard", "crest", "view", "dale", "forge",
     "port",
@@ -95,6 +109,7 @@ impl Facts {
         let wan = draw.public_net();
         let low = draw.between(1, 9);
         self.set("client", format!("{lan}.{}", draw.between(20, 120)));
+        self.set("client2", format!("{lan}.{}", draw.between(121, 190)));
         self.set("router", format!("{lan}.{low}"));
         self.set("resolver", format!("{lan}.{low}"));
         self.set("resolver2", format!("{lan}.{}", draw.between(10, 19)));
@@ -160,9 +175,7 @@ impl Facts {
             "proxy_name",
             format!("{}.{}.example", draw.pick(&["proxy", "gw", "out"]), draw.word()),
         );
-        for name in
-            ["squid", "tinyproxy", "danted", "microsocks", "ours", "secure", "socks", "interceptor"]
-        {
+        for name in PROXIES {
             port += draw.between(1, 900);
             self.set(&format!("{name}_port"), port.to_string());
             let at = format!("{}:{port}", self.get("proxies"));
@@ -175,6 +188,7 @@ impl Facts {
             self.set(&format!("{name}_route"), format!("{label}-{}", &name[..2]));
         }
         self.set("direct_route", "direct".to_owned());
+        self.set("direct", format!("{}:1", self.get("proxies")));
     }
 
     fn draw_texts(&mut self, draw: &mut Draw) {

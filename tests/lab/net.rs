@@ -227,6 +227,7 @@ fn feed(arguments: &[&str], text: &str) {
 
 const CLIENT: &str = "link set lo up
 addr add {client}/24 dev eth0
+addr add {client2}/24 dev eth0
 addr add {client6}/64 dev eth0 nodad
 link set eth0 gso_max_segs 1 up
 route add default via {router}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -12,6 +12,16 @@ use super::case::{Action, Case, Expected, Truth};
 use super::draw::Draw;
 use super::net::Host;
 use super::world::World;
+
+/// What is the same for all runs.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) seed: u64,
+    /// What is loaded in front of libc where a clock is wrong.
+    pub(crate) clock: PathBuf,
+    /// Waits for Enter before a world goes.
+    pub(crate) keep: bool,
+}
 
 /// What a run is about.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +69,8 @@ impl Job<'_> {
     }
 
     /// An error is the lab's own.
-    pub(crate) fn run(&self, seed: u64, clock: &Path) -> Result<Outcome, String> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_in_world(seed, clock)));
+    pub(crate) fn run(&self, given: &Given) -> Result<Outcome, String> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_in_world(given)));
         outcome.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -68,8 +78,8 @@ impl Job<'_> {
         })
     }
 
-    fn run_in_world(&self, seed: u64, clock: &Path) -> Result<Outcome, String> {
-        let mut draw = Draw::of(seed, &self.name());
+    fn run_in_world(&self, given: &Given) -> Result<Outcome, String> {
+        let mut draw = Draw::of(given.seed, &self.name());
         let world = World::new(self.case, self.truth, &mut draw);
         let file = world.write_configuration();
         world.net.nft(Host::Client, COUNTERS);
@@ -78,7 +88,9 @@ impl Job<'_> {
         if let Some(days) =
             world.said(|action| if let Action::Clock(days) = action { Some(*days) } else { None })
         {
-            command.env("LD_PRELOAD", clock).env("CLOCK_SECONDS", (days * 86_400).to_string());
+            command
+                .env("LD_PRELOAD", &given.clock)
+                .env("CLOCK_SECONDS", (days * 86_400).to_string());
         }
         let begun = Instant::now();
         let output = command.output().map_err(|error| error.to_string())?;
@@ -94,6 +106,11 @@ impl Job<'_> {
         let compared = self.compare(&world, &document);
         let timeout: f64 = timeout(&file);
         let is_late = seconds > 4.0 * timeout + START;
+        if given.keep {
+            let at = world.net.namespace(Host::Client);
+            println!("{}: ip netns exec {at} …; configuration {}", self.name(), file.display());
+            std::io::stdin().read_line(&mut String::new()).ok();
+        }
         let left = world.end();
         Ok(Outcome {
             compared,

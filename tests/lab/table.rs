@@ -134,7 +134,7 @@ fn share(right: usize, of: usize) -> f64 {
 }
 
 fn summary(found: &[Found<'_>]) {
-    let misses = found.iter().filter(|(job, outcome)| is_miss(outcome)).count();
+    let misses = found.iter().filter(|(_, outcome)| is_miss(outcome)).count();
     let mut causes: Vec<String> = found
         .iter()
         .flat_map(|(_, outcome)| outcome.compared.iter())

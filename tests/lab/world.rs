@@ -10,7 +10,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use super::case::{
-    Action, Answer, Case, Chain, Interceptor, NameServer, Route, Server, TargetKind, Truth,
+    Action, Answer, Case, Chain, Interceptor, NameServer, Route, RouteUse, Server, TargetKind,
+    Truth,
 };
 use super::device::{Device, Leads, socks};
 use super::draw::{Draw, Facts};
@@ -219,50 +220,55 @@ impl<'a> World<'a> {
         let resolv = self.facts.fill("nameserver {dns_public}\n");
         fs::write(self.net.etc(Host::Proxies).join("resolv.conf"), resolv)
             .expect("its resolv.conf");
-        let namespace = self.net.namespace(Host::Proxies);
-        for use_ in &self.truth.routes {
-            let route = use_.route();
-            if route == Route::Direct {
-                continue;
-            }
-            let socket = self.socket(route.word());
-            let at = At::Namespace(&namespace, socket.ip(), Some(socket.port()));
-            match route {
-                Route::Direct => {}
-                Route::Squid => self.start_squid(at),
-                Route::Tinyproxy => self.start_tinyproxy(at),
-                Route::Danted => {
-                    let rules =
-                        self.said(|a| if let Action::Danted(s) = a { Some(s) } else { None });
-                    let rules = self.facts.fill(rules.map_or("", String::as_str));
-                    self.keep(Socks::danted(at, &rules));
-                }
-                Route::Microsocks => {
-                    let user = self.said(|a| match a {
-                        Action::Microsocks { user, password } => Some((user, password)),
-                        _ => None,
-                    });
-                    let user = user
-                        .map(|(name, password)| (self.facts.fill(name), self.facts.fill(password)));
-                    let user =
-                        user.as_ref().map(|(name, password)| (name.as_str(), password.as_str()));
-                    self.keep(Socks::microsocks(at, user));
-                }
-                Route::Ours | Route::Secure => self.start_our_proxy(socket, route == Route::Secure),
-                Route::Socks => {
-                    let mut words = self
-                        .said(|a| if let Action::Socks(s) = a { Some(s.clone()) } else { None })
-                        .unwrap_or_default();
-                    words.names = words
-                        .names
-                        .iter()
-                        .map(|(name, code)| (self.facts.fill(name), *code))
-                        .collect();
-                    let leads = self.leads();
-                    self.keep(self.net.there(Host::Proxies, move || socks(socket, words, leads)));
-                }
+        let mut routes: Vec<Route> = self.truth.routes.iter().map(RouteUse::route).collect();
+        for action in &self.case.set {
+            if let Action::Start(more) = action {
+                routes.extend(more);
             }
         }
+        routes.sort_unstable();
+        routes.dedup();
+        for route in routes {
+            self.start_proxy(route);
+        }
+    }
+
+    fn start_proxy(&mut self, route: Route) {
+        let namespace = self.net.namespace(Host::Proxies);
+        let socket = self.socket(route.word());
+        let at = At::Namespace(&namespace, socket.ip(), Some(socket.port()));
+        match route {
+            Route::Direct | Route::Line | Route::Pac | Route::Environment => {}
+            Route::Squid => self.start_squid(at),
+            Route::Tinyproxy => self.start_tinyproxy(at),
+            Route::Danted => {
+                let rules = self.said(|a| if let Action::Danted(s) = a { Some(s) } else { None });
+                let rules = self.facts.fill(rules.map_or("", String::as_str));
+                self.keep(Socks::danted(at, &rules));
+            }
+            Route::Microsocks => {
+                let user = self.said(|a| match a {
+                    Action::Microsocks { user, password } => {
+                        Some((self.facts.fill(user), self.facts.fill(password)))
+                    }
+                    _ => None,
+                });
+                let user = user.as_ref().map(|(name, password)| (&**name, &**password));
+                self.keep(Socks::microsocks(at, user));
+            }
+            Route::Ours | Route::Secure => self.start_our_proxy(socket, route == Route::Secure),
+            Route::Socks => self.start_our_socks(socket),
+        }
+    }
+
+    fn start_our_socks(&mut self, at: SocketAddr) {
+        let mut words = self
+            .said(|a| if let Action::Socks(s) = a { Some(s.clone()) } else { None })
+            .unwrap_or_default();
+        let names = words.names.iter();
+        words.names = names.map(|(name, code)| (self.facts.fill(name), *code)).collect();
+        let leads = self.leads();
+        self.keep(self.net.there(Host::Proxies, move || socks(at, words, leads)));
     }
 
     fn start_squid(&mut self, at: At<'_>) {
@@ -360,6 +366,9 @@ impl<'a> World<'a> {
         let mut hosts = vec!["127.0.0.1 localhost".to_owned()];
         for action in &self.case.set {
             match action {
+                Action::Pac(text) => {
+                    self.folder.write("proxy.pac", &self.facts.fill(text));
+                }
                 Action::ResolvConf(lines) => resolv.clone_from(lines),
                 Action::HostsFile(lines) => hosts.extend(lines.iter().cloned()),
                 Action::File { name, text, mode } => {
