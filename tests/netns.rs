@@ -15,8 +15,8 @@ use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tls::{Behaviour as Tls, Options, Refusal, TlsServer};
 use crate::support::wire::Ending;
 
-/// As the README shows it.
-const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+/// The client has its loopback for itself.
+const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
 
 /// A client, a router with a firewall, and the target out there, which a check of the client asks.
 pub(crate) struct World {

@@ -15,9 +15,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::case::{Certificate, OurSocks, Then};
 use super::draw::Facts;
 use super::servers::{Authorities, ending, http};
+use super::words::{Certificate, OurSocks, Then};
 use crate::support::Journal;
 use crate::support::http::{self as web, Protocol};
 use crate::support::pki::Leaf;

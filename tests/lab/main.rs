@@ -40,7 +40,7 @@
 //!
 //! # What can be set
 //!
-//! The types in `case.rs` are the reference; a word that is none is refused. Servers take their words when
+//! The types in `case.rs` and `words.rs` are the reference; a word that is none is refused. Servers take their words when
 //! they start; rules and commands follow in the order in which they stand.
 //!
 //! | action | what |
@@ -83,6 +83,7 @@
 
 // The vocabulary.
 mod case;
+mod words;
 // What is drawn.
 mod draw;
 // The four hosts.
@@ -92,6 +93,7 @@ mod servers;
 mod device;
 // All of it for one run.
 mod world;
+mod proxies;
 mod configuration;
 mod run;
 // What people read of it.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use tokio_rustls::TlsAcceptor;
 
-use super::case::{
-    Answer, Certificate, Dns, End, Flaw, Handshake, Issuer, NameServer, OurProxy, Server, Tunnel,
-};
 use super::draw::Facts;
 use super::net::{Host, Net};
+use super::words::{
+    Answer, Certificate, Dns, End, Flaw, Handshake, Issuer, NameServer, OurProxy, Server, Tunnel,
+};
 use crate::support::dns::{Behaviour as DnsBehaviour, DnsServer, Zone};
 use crate::support::http::Behaviour as Http;
 use crate::support::pki::{self, Authority, Leaf};
