@@ -138,6 +138,16 @@ fn files_stay_readable() {
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
 
+/// Its truth is written by hand: a table of the program's could be wrong in both.
+#[test]
+fn the_lab_knows_nothing_of_the_program() {
+    let using: Vec<PathBuf> = sources("tests/lab")
+        .into_iter()
+        .filter(|path| fs::read_to_string(path).unwrap().contains("egressd::"))
+        .collect();
+    assert!(using.is_empty(), "{using:?}");
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file does not find itself.

@@ -156,9 +156,9 @@ impl Net {
     pub(crate) fn end(self) -> Result<(), String> {
         let pids = self.left_over();
         if !pids.is_empty() {
-            let who = run(&format!("ps -o pid,args -p '{pids}'"));
+            let who = run(&format!("ps --no-headers -o pid,args -p '{pids}'"));
             run(&format!("kill -9 {pids}"));
-            return Err(format!("still running: {}", String::from_utf8_lossy(&who.stdout)));
+            return Err(format!("still running: {}", String::from_utf8_lossy(&who.stdout).trim()));
         }
         let name = self.name.clone();
         drop(self);
