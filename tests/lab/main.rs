@@ -70,7 +70,8 @@
 //! `{client} {client2} {client6} {router} {router_wan} {resolver} {resolver2} {lan} {dmz} {lan_nobody}
 //! {dmz_nobody} {proxies} {proxy_name}`; `{squid}` and each other proxy's word (address and port), and
 //! `{squid_port}`; `{text} {key} {user} {password} {files} {public_ca} {organisation_ca} {public_issuer}
-//! {organisation_issuer} {nobody_issuer}`. Links are `eth0` on the client, the proxies and the internet;
+//! {organisation_issuer} {nobody_issuer}`, `{client_cert} {client_key}` (a client's, by the organisation),
+//! `{stranger_cert} {stranger_key}` (by nobody). Links are `eth0` on the client, the proxies and the internet;
 //! `lan`, `dmz` and `wan` on the router.
 #![expect(
     clippy::expect_used,

@@ -44,6 +44,15 @@ impl<'a> World<'a> {
             let file = folder.write(&format!("{name}.pem"), &authority.pem());
             facts.set(&format!("{name}_ca"), file.display().to_string());
         }
+        for (name, authority) in
+            [("client", &authorities.organisation), ("stranger", &authorities.nobody)]
+        {
+            let leaf = authority.leaf(&["client.corp.example"]);
+            for (kind, text) in [("cert", leaf.chain_pem()), ("key", &*leaf.key_pem())] {
+                let file = folder.write(&format!("{name}-{kind}.pem"), text);
+                facts.set(&format!("{name}_{kind}"), file.display().to_string());
+            }
+        }
         let net = Net::new(&facts, case.ipv6);
         let mut world = Self { net, facts, folder, case, truth, authorities, servers: Vec::new() };
         world.start_internet();
