@@ -202,7 +202,9 @@ fn a_key_never_goes_over_a_chain_that_nobody_verified() {
         let keyed = format!("provider = \"anthropic\"\nkey = {{ file = \"{}\" }}", key.display());
         let (code, document) = world.json(&target("api", &api, &keyed));
         assert_eq!((code, verdict(&document)[0]), (2, Some("broken")), "{document:#}");
-        assert!(api.requests().is_empty(), "not even a request");
+        // What is behind such a certificate is looked at without it.
+        let sent = format!("{:?}", api.requests());
+        assert!(!sent.contains("sk-ant-precious") && !sent.contains("x-api-key"), "{sent}");
     }
 }
 
@@ -235,7 +237,7 @@ fn the_document_has_the_keys_of_the_contract_and_what_was_observed() {
     assert_eq!(keys(&check["failure"]), sorted("layer kind"));
     assert_eq!(keys(&check["phases"]), sorted("dns connect proxy tls first_byte body"));
     assert_eq!(keys(&check["addresses"][0]), sorted("address family status failure"));
-    assert_eq!(keys(&check["evidence"][0]), sorted("control result detail means"));
+    assert_eq!(keys(&check["evidence"][0]), sorted("control result detail means at"));
     assert_eq!(keys(&check["latest"]), sorted("status failure"));
     assert_eq!(
         keys(&document["targets"][0]),

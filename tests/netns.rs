@@ -208,7 +208,8 @@ fn a_name_that_is_cut_on_the_way_is_found_by_another_name() {
         .filter(|line| line["result"] == "passed")
         .filter_map(|line| line["control"].as_str())
         .collect();
-    assert_eq!(passed, ["other_name", "control_host"], "{document:#}");
+    let decisive = ["other_name", "control_host"];
+    assert!(decisive.iter().all(|control| passed.contains(control)), "{document:#}");
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn may_be_the_name(failure: &ProxyFailure) -> bool {
 }
 
 /// Whether the proxy says the same of a name that cannot exist, and lets an unrelated host through.
-fn says_so_of_no_name(case: &Case<'_>, failure: &ProxyFailure) -> Result<bool, Needed> {
+pub(super) fn says_so_of_no_name(case: &Case<'_>, failure: &ProxyFailure) -> Result<bool, Needed> {
     if !may_be_the_name(failure) || !case.control_tunnel()?.passed() {
         return Ok(false);
     }

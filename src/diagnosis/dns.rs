@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::Held;
-use super::case::{Case, Found, Seen};
+use super::case::{Case, Found, Needed, Seen};
+use super::connect::{could_not_resolve, says_so_of_no_name};
 use crate::cause::{Party, Status};
 use crate::observation::{
     Change, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Reply, Role, Server, Source,
@@ -85,6 +86,7 @@ fn private_answer_missing(case: &Case<'_>) -> Held {
 }
 
 fn alias_dangles(case: &Case<'_>) -> Held {
+    let case = &resolving(case)?;
     let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
     let aliased = |question: &Question| {
         question.reply.as_ref().is_some_and(|reply| !reply.aliases.is_empty())
@@ -296,7 +298,18 @@ fn knows(trip: &Trip) -> bool {
     trip.lookup.failure().is_none()
 }
 
+/// The route on which this one's name is resolved here: where its proxy could not resolve the target's, the
+/// direct one, since a name that fails there too is no fault of the proxy.
+fn resolving<'a>(case: &Case<'a>) -> Result<Case<'a>, Needed> {
+    let Some(failure) = case.proxy() else { return Ok(*case) };
+    let direct = |other: &Case<'_>| !other.proxied() && other.lookup_failure().is_some();
+    let Some(other) = case.others().find(direct) else { return Ok(*case) };
+    let unresolved = could_not_resolve(&failure) || says_so_of_no_name(case, &failure)?;
+    Ok(if unresolved { other } else { *case })
+}
+
 fn name_missing(case: &Case<'_>) -> Held {
+    let case = &resolving(case)?;
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if !is_denial(failure.kind) || case.looks_up_a_proxy() {
         return Ok(None);
@@ -314,6 +327,7 @@ fn name_missing(case: &Case<'_>) -> Held {
 }
 
 fn zone_broken(case: &Case<'_>) -> Held {
+    let case = &resolving(case)?;
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if !is_refusal(failure.kind) || case.looks_up_a_proxy() || !case.control_name()?.passed() {
         return Ok(None);

@@ -1,8 +1,10 @@
 //! What each control tests: when it passes, and what a pass or a failure means in words.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Outcome, hops};
+use super::case::Case;
+use super::{Outcome, hops};
 use crate::observation::{Control, Failure, Login, NotRun, ProxyFailure, Stopper, Trip};
 
 /// How a control came out.
@@ -39,6 +41,8 @@ pub struct EvidenceLine {
     pub detail: String,
     /// What that means.
     pub means: String,
+    /// When it was run: while a failure lasts unchanged, what was found then stands.
+    pub at: Option<Timestamp>,
 }
 
 /// Whether a control's trip shows that what it tests works.
@@ -116,7 +120,7 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::ClampedSegments, Passed) => "small segments pass",
         (Control::ClampedSegments, Failed) => "small segments fail too",
         (Control::TtlWalk, Passed) => "hop by hop the far end is reached",
-        (Control::TtlWalk, Failed) => "how far it comes, hop by hop",
+        (Control::TtlWalk, Failed) => "hop by hop it is stopped on the way",
         (Control::RandomName, Passed) => "a name that cannot exist is not found",
         (Control::RandomName, Failed) => "the resolver has an address for a name that cannot exist",
         (Control::UnanswerableAddress, Passed) => "nobody answers at an address that nobody has",
@@ -133,12 +137,12 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::SplitHello, Failed) => "a ClientHello in two segments fails",
         (Control::OlderTls, Passed) => "TLS 1.2 passes",
         (Control::OlderTls, Failed) => "TLS 1.2 fails too",
-        (Control::UntrustedHandshake, Passed) => "what answers behind the certificate",
+        (Control::UntrustedHandshake, Passed) => "somebody answers behind the certificate",
         (Control::UntrustedHandshake, Failed) => "nothing answers behind the certificate",
         (Control::OtherRoute, Passed) => "the target is reached over another route",
         (Control::OtherRoute, Failed) => "the target is not reached over another route either",
-        (Control::ControlTunnel, Passed) => "the proxy opens a tunnel to an unrelated host",
-        (Control::ControlTunnel, Failed) => "the proxy opens no tunnel to an unrelated host either",
+        (Control::ControlTunnel, Passed) => "the proxy lets another host through",
+        (Control::ControlTunnel, Failed) => "the proxy lets no other host through either",
         (Control::Portal, Passed) => "a page in plain HTTP comes as it is",
         (Control::Portal, Failed) => "a page in plain HTTP does not come as it is",
         (Control::LongerTimeout, Passed) => "with more time it arrives",
@@ -146,7 +150,7 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::OtherFamily, Passed) => "the other address family works",
         (Control::OtherFamily, Failed) => "the other address family fails too",
         (Control::RandomTunnel, Passed) => "a tunnel to a name that cannot exist is opened",
-        (Control::RandomTunnel, Failed) => "what the proxy says of a name that cannot exist",
+        (Control::RandomTunnel, Failed) => "the proxy refuses a name that cannot exist",
         (Control::Http1, Passed) => "HTTP/1.1 works",
         (Control::Http1, Failed) => "HTTP/1.1 fails too",
         (Control::NoKey, Passed) => "the request without the key is answered",
@@ -156,16 +160,28 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
     }
 }
 
-/// The evidence of one route, in the order of the controls.
-pub(super) fn lines(evidence: &Evidence, route: &str) -> Vec<EvidenceLine> {
-    let mut lines: Vec<EvidenceLine> = evidence
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.experiment.route == route)
+/// The evidence of one route, in the order of the controls; a failing one is compared with the others.
+pub(super) fn lines(case: &Case<'_>) -> Vec<EvidenceLine> {
+    let outcomes = case.evidence.outcomes.iter();
+    let mut lines: Vec<EvidenceLine> = outcomes
+        .filter(|outcome| outcome.experiment.route == case.walk.route)
         .map(line)
+        .chain(case.others().filter(|_| case.symptom().is_some()).map(|other| beside(&other)))
         .collect();
     lines.sort_by_key(|line| line.control.rank());
     lines
+}
+
+/// Another route of the same target.
+fn beside(other: &Case<'_>) -> EvidenceLine {
+    let result = if other.reached() { ControlResult::Passed } else { ControlResult::Failed };
+    EvidenceLine {
+        control: Control::OtherRoute,
+        result,
+        detail: format!("{}: {}", other.walk.route, measured(Control::OtherRoute, other.trip())),
+        means: means(Control::OtherRoute, result).to_owned(),
+        at: Some(other.trip().started),
+    }
 }
 
 fn line(outcome: &Outcome) -> EvidenceLine {
@@ -189,7 +205,8 @@ fn line(outcome: &Outcome) -> EvidenceLine {
         }
         Ok(_) | Err(_) => means(control, result),
     };
-    EvidenceLine { control, result, detail, means: means.to_owned() }
+    let at = outcome.result.as_ref().ok().map(|trip| trip.started);
+    EvidenceLine { control, result, detail, means: means.to_owned(), at }
 }
 
 /// Whether the proxy asked for the login, and it was not sent again so soon.
@@ -200,9 +217,14 @@ fn is_held_back(trip: &Trip) -> bool {
 
 /// What a control's trip measured: own words and numbers, no text of a peer.
 fn detail(control: Control, trip: &Trip) -> String {
-    if let Some(stopper) = hops::walked(trip) {
-        return hops::words(stopper);
+    let host = if trip.host.is_empty() { &trip.lookup.name } else { &trip.host };
+    match hops::walked(trip) {
+        Some(stopper) => hops::words(stopper),
+        None => format!("{host}: {}", measured(control, trip)),
     }
+}
+
+fn measured(control: Control, trip: &Trip) -> String {
     let answer = trip.legs.iter().find_map(|leg| leg.response.as_ref());
     // A trip that was to end with the look-up has no leg, and failed for no want of one.
     let failure = match control {
@@ -248,8 +270,7 @@ fn detail(control: Control, trip: &Trip) -> String {
         }
         (None, None) => "handshake complete".to_owned(),
     };
-    let host = if trip.host.is_empty() { &trip.lookup.name } else { &trip.host };
-    format!("{host}: {what} in {:.0} ms", trip.seconds * 1000.0)
+    format!("{what} in {:.0} ms", trip.seconds * 1000.0)
 }
 
 #[cfg(test)]

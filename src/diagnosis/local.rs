@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::Held;
 use super::case::{Case, Found, Seen};
-use crate::observation::{Change, Control, Failure, LocalKind, Response, Source, TlsKind, Trip};
+use crate::observation::{
+    Chain, Change, Control, Failure, LocalKind, Response, Source, TlsKind, Trip, Trust,
+};
 
 rules! { RULES
     /// The name was not looked up, because `resolv.conf` names no name server that can be used and nobody
@@ -85,13 +87,42 @@ fn no_route(case: &Case<'_>) -> Held {
 }
 
 fn clock_skew(case: &Case<'_>) -> Held {
-    if !is_dated(case.trip()) {
+    if !is_dated(case.trip()) || clock_is_proven(case) {
         return Ok(None);
     }
-    match case.control_shows()? {
-        Seen::Failed(control) if is_dated(control) => Found::high().by(Control::ControlHost).yes(),
-        Seen::Failed(_) | Seen::Passed(_) | Seen::Nothing => Ok(None),
+    let Some((leg, control)) = case.trip().leading().zip(case.control_shows()?.failed()) else {
+        return Ok(None);
+    };
+    if !is_dated(control) {
+        return Ok(None);
     }
+    // One who makes the certificates of all hosts on the way may have made them all too old.
+    let theirs = control.leading().and_then(|leg| leg.chain.as_deref());
+    let one_issuer = case.chain().zip(theirs).is_some_and(|(ours, theirs)| {
+        !ours.is_public() && !theirs.is_public() && ours.top_issuer() == theirs.top_issuer()
+    });
+    if !one_issuer {
+        return Found::high().by(Control::ControlHost).yes();
+    }
+    let behind = case.seen(Change::UntrustedHandshake(leg.address))?.trip();
+    let date = behind.and_then(|trip| Some((trip, date(trip.leading()?.response.as_ref()?)?)));
+    match date {
+        Some((trip, date)) if is_off(trip, date) => {
+            Found::high().by(Control::UntrustedHandshake).yes()
+        }
+        Some(_) => Ok(None),
+        None => Found::undetermined().yes(),
+    }
+}
+
+/// Whether another route shows a chain that is within its dates now.
+fn clock_is_proven(case: &Case<'_>) -> bool {
+    let valid = |chain: &Chain| chain.trust() != Trust::None;
+    case.others().any(|other| other.chain().is_some_and(valid))
+}
+
+fn is_off(trip: &Trip, date: Timestamp) -> bool {
+    (date.as_second() - trip.started.as_second()).abs() > TOLERANCE
 }
 
 /// Seconds that clocks may differ by without a fault: answers may come from caches.
@@ -104,7 +135,7 @@ fn clock_disagrees(case: &Case<'_>) -> Held {
     let Some(control) = case.control_shows()?.trip() else { return Ok(None) };
     let their_clock = control.leading().and_then(|leg| leg.response.as_ref()).and_then(date);
     let Some(theirs) = their_clock else { return Ok(None) };
-    let off = (theirs.as_second() - control.started.as_second()).abs() > TOLERANCE;
+    let off = is_off(control, theirs);
     let valid = case.chain().is_some_and(|chain| {
         let mut all = chain.certificates.iter();
         all.all(|cert| cert.not_before <= theirs && theirs <= cert.not_after)

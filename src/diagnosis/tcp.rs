@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::case::{Case, Found, Seen};
+use super::case::{Case, Found, Needed, Seen};
 use super::connect::{could_not_connect, could_not_resolve};
 use super::hops::our_firewall;
 use super::{Baseline, Held};
 use crate::cause::Party;
 use crate::observation::{
-    Change, Class, Control, Failure, LocalKind, ProxyKind, Sent, TcpFailure, TcpKind, Trip,
-    other_port,
+    Change, Class, Control, Failure, LocalKind, ProxyKind, Question, Sent, TcpFailure, TcpKind,
+    Trip, other_port,
 };
 
 rules! { RULES
@@ -100,6 +100,15 @@ fn port_blocked(case: &Case<'_>) -> Held {
     Ok(None)
 }
 
+/// Whether a name server outside of the organisation answered over this route.
+fn is_heard_from_outside(case: &Case<'_>) -> Result<bool, Needed> {
+    let Some(trip) = case.other_resolver()?.trip() else { return Ok(false) };
+    let outside = |question: &Question| {
+        question.reply.is_some() && Class::of(question.server.address.ip()) == Class::Public
+    };
+    Ok(trip.lookup.questions.iter().any(outside))
+}
+
 /// Whether a hop that is neither this host nor the far end says that it lets nothing through.
 fn is_prohibited_on_the_way(trip: &Trip) -> bool {
     let Some(leg) = trip.leading() else { return false };
@@ -140,7 +149,8 @@ fn rejected_by_icmp(case: &Case<'_>) -> Held {
 
 fn unreachable(case: &Case<'_>) -> Held {
     if let Some(local) = case.local() {
-        let silent_neighbour = local.kind == LocalKind::NoRoute && local.icmp.is_some();
+        let silent_neighbour =
+            !case.proxied() && local.kind == LocalKind::NoRoute && local.icmp.is_some();
         return if silent_neighbour { Found::undetermined().yes() } else { Ok(None) };
     }
     match case.tcp() {
@@ -164,6 +174,10 @@ fn egress_blocked(case: &Case<'_>) -> Held {
                 _ if named => Found::high(),
                 Baseline::Bad => Found::with(case.by_controls()),
                 Baseline::Good | Baseline::Unknown if case.other_route_arrives() => Found::medium(),
+                // Who answers from outside shows that the line is up.
+                Baseline::Good | Baseline::Unknown if is_heard_from_outside(case)? => {
+                    Found::medium()
+                }
                 Baseline::Good | Baseline::Unknown => Found::undetermined(),
             };
             found.by(Control::ControlHost).yes()

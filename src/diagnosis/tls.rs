@@ -23,7 +23,7 @@ rules! { RULES
     TlsVersionUnsupported version_unsupported,
 
     /// The handshake is cut after the peer has begun to answer, at the same point each time, while another
-    /// route, and an unrelated host over this one, complete it.
+    /// route completes it, and so does an unrelated host over the same route.
     TlsCut cut_in_the_middle,
 
     /// The handshake is cut when it names the target, and with another name the same address answers. A

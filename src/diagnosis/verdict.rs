@@ -261,7 +261,7 @@ fn publish(
         works,
         finding: headline,
         notes,
-        evidence: experiment::lines(case.evidence, &case.walk.route),
+        evidence: experiment::lines(case),
         symptom,
         looks_like: looks_like::of(case),
     }

@@ -82,7 +82,7 @@ fn because(case: &Case<'_>, found: &Found) -> Option<String> {
         return Some("another route was compared".to_owned());
     }
     let control = found.by?;
-    let lines = experiment::lines(case.evidence, &case.walk.route);
+    let lines = experiment::lines(case);
     let line = lines.iter().find(|line| line.control == control)?;
     (line.result != ControlResult::NotRun).then(|| line.means.clone())
 }

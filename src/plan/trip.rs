@@ -212,7 +212,8 @@ impl Plan {
     pub fn trip(&self, target: &Target, route: &Route, key: Option<&Secret>) -> TripPlan {
         let facts = target.provider.facts();
         let mut trip = trip_to(&target.endpoint, route, target.timeout);
-        trip.patience = target.budget.dns * 2;
+        // What is waited for here is taken from all that follows.
+        trip.patience = (target.budget.dns * 2).min(target.timeout / 3);
         trip.families = if target.all_addresses { Families::All } else { Families::First };
         trip.request.headers = facts.headers.to_vec();
         trip.request.whole_body = facts.whole_body;

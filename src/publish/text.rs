@@ -128,17 +128,36 @@ fn tree(out: &mut String, trip: &Trip, evidence: &[EvidenceLine], at: Option<Lay
         }
     }
     if let Some(layer) = at.filter(|_| !evidence.is_empty()) {
-        out.push_str(&format!("  controls for {layer}:\n"));
+        controls(out, trip, evidence, layer);
     }
+}
+
+/// Those that ran, a line each, and those that did not, a line a reason.
+fn controls(out: &mut String, trip: &Trip, evidence: &[EvidenceLine], layer: Layer) {
+    let newest = evidence.iter().filter_map(|line| line.at).max();
+    let of_then =
+        newest.filter(|at| *at < trip.started).map(|at| format!(" (of {})", api::time(at)));
+    out.push_str(&format!("  controls for {layer}{}:\n", of_then.unwrap_or_default()));
+    let mut left_out: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in evidence {
         let mark = match line.result {
             ControlResult::Passed => '✓',
             ControlResult::Failed => '✗',
-            ControlResult::NotRun => '–',
+            ControlResult::NotRun => {
+                let label = line.control.label();
+                match left_out.iter_mut().find(|(why, _)| *why == line.detail) {
+                    Some((_, labels)) => labels.push(label),
+                    None => left_out.push((&line.detail, vec![label])),
+                }
+                continue;
+            }
         };
         let detail = shown(&line.detail);
         let text = format!("  {mark} {:<21} {detail:<38} -> {}", line.control.label(), line.means);
         out.push_str(&format!("{}\n", cut(&text)));
+    }
+    for (why, labels) in left_out {
+        out.push_str(&format!("{}\n", cut(&format!("  – {}: {}", labels.join(", "), shown(why)))));
     }
 }
 

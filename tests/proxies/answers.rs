@@ -28,13 +28,13 @@ fn squid_refuses_a_name_or_everybody() {
     }
     let stand = Stand::new();
     let one = squid_that(&format!("acl no dstdomain {NAME}\nhttp_access deny no\n"));
-    let says = "the proxy PROXY refuses api.corp.test; the control host works over this route";
+    let says = "the proxy PROXY refuses api.corp.test; the proxy lets another host through";
     stand.through(one.address()).verdict().is("proxy_denied", "proxy", "high", says);
     one.wait_access(&format!("CONNECT {NAME}:{} 403 TCP_DENIED", stand.port()));
     stand.through(one.address()).to(OTHER).verdict().is_fine();
     let all = squid_that("http_access deny all\n");
     let says = "probably the proxy PROXY refuses every host for this client; \
-                the control host fails over this route too";
+                the proxy lets no other host through either";
     stand.through(all.address()).verdict().is("proxy_denies_all", "proxy", "medium", says);
 }
 
@@ -129,11 +129,11 @@ fn squid_is_refused_behind_itself() {
     let squid = Squid::start(&Setup { hosts, ..Setup::default() });
     let verdict = stand.through(squid.address()).verdict();
     let says = "cannot tell from here: a firewall behind the proxy, or the provider's edge; \
-                the control host works over this route";
+                the proxy lets another host through";
     verdict.is("proxy_upstream_blocked", "undetermined", "low", says);
     let verdict = stand.through(squid.address()).and_direct().verdict();
     let says = "a firewall behind the proxy PROXY stops api.corp.test; \
-                the control host works over this route";
+                the proxy lets another host through";
     verdict.is("proxy_upstream_blocked", "firewall", "high", says);
 }
 
@@ -147,7 +147,7 @@ fn squid_is_stopped_or_hangs() {
     // The kernel still accepts for it.
     let verdict = stand.through(squid.address()).within("1s").verdict();
     let says = "probably the proxy PROXY accepts and never answers; \
-                the control host fails over this route too";
+                the proxy lets no other host through either";
     verdict.is("proxy_silent", "proxy", "medium", says);
     squid.signal("CONT");
     stand.through(squid.address()).verdict().is_fine();

@@ -105,7 +105,7 @@ fn a_firewall_drops_what_the_proxy_sends_to_the_target() {
     behind(&world, &format!("ip daddr {} drop", API[0]));
     let alone = ["proxy_upstream_blocked", "undetermined", "low"];
     let either = "cannot tell from here: a firewall behind the proxy, or the provider's edge; \
-                  the control host works over this route";
+                  the proxy lets another host through";
     let (_, document) = world.verdict(&only(&patient));
     assert_says(&patient, &document["checks"][0], alone, either);
     assert_eq!(document["checks"][0]["failure"]["kind"], "timeout", "{document:#}");
@@ -116,7 +116,7 @@ fn a_firewall_drops_what_the_proxy_sends_to_the_target() {
     let (_, document) = world.verdict(&longer(&route(&hasty)));
     let proven = ["proxy_upstream_blocked", "firewall", "high"];
     let says = "a firewall behind the proxy PROXY stops api.anthropic.com; \
-                the control host works over this route";
+                the proxy lets another host through";
     assert_says(&hasty, &document["checks"][0], proven, says);
     let ask = document["checks"][0]["evidence"].clone();
     assert_eq!(document["targets"][0]["status"], "degraded", "{ask:#}");

@@ -30,11 +30,11 @@ fn tinyproxy_answers_401_where_it_means_407() {
     let says = "probably the proxy PROXY rejects the configured login";
     wrong.is("proxy_auth_rejected", "credential", "medium", says);
     assert_eq!(wrong.failure()["status"], 401);
-    // Asked once, answered once; the repeat and the control go without it.
-    assert_eq!(seen(&closed), [6, 0], "{:#?}", closed.log().entries());
+    // Asked once, answered once; the repeat and the controls go without it.
+    assert_eq!(seen(&closed), [7, 0], "{:#?}", closed.log().entries());
 
     check().password("basic", "walter", "sesame").verdict().is_fine();
-    assert_eq!(seen(&closed), [8, 1], "{:#?}", closed.log().entries());
+    assert_eq!(seen(&closed), [9, 1], "{:#?}", closed.log().entries());
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn tinyproxy_has_a_filter() {
     let stand = Stand::new();
     let tinyproxy = Tinyproxy::start(At::Loopback, "", &["api"]);
     let verdict = stand.through(tinyproxy.address()).to(NAME).verdict();
-    let says = "the proxy PROXY refuses api.corp.test; the control host works over this route";
+    let says = "the proxy PROXY refuses api.corp.test; the proxy lets another host through";
     verdict.is("proxy_denied", "proxy", "high", says);
     assert_eq!(verdict.failure()["status"], 403);
 }

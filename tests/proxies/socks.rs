@@ -50,7 +50,7 @@ fn danted_has_rules() {
         by(&stand, &danted, scheme).verdict().is_fine();
     }
     let denied = by(&stand, &danted, "socks5h").to("127.0.0.9").verdict();
-    let says = "the proxy PROXY refuses 127.0.0.9; the control host works over this route";
+    let says = "the proxy PROXY refuses 127.0.0.9; the proxy lets another host through";
     denied.is("proxy_denied", "proxy", "high", says);
     assert_eq!(denied.failure()["socks"], 2);
     let port = stand.port();
@@ -74,7 +74,7 @@ fn socks_servers_are_refused_behind_themselves() {
         let check = by(&stand, &socks, "socks5h").at_port(closed.address().port());
         let refused = check.verdict();
         let says = "cannot tell from here: a firewall behind the proxy, or the provider's edge; \
-                    the control host works over this route";
+                    the proxy lets another host through";
         refused.is("proxy_upstream_blocked", "undetermined", "low", says);
         assert_eq!(refused.failure()["socks"], 5);
     }
