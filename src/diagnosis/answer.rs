@@ -2,7 +2,7 @@
 
 use super::case::{Case, Found};
 use super::{Author, Held, Key, TargetFacts};
-use crate::cause::{Cause, Party};
+use crate::cause::{Cause, Party, Status};
 use crate::observation::{Change, Control, HttpKind, Response};
 use crate::provider::{Provider, Reading};
 
@@ -18,6 +18,9 @@ rules! { RULES
     /// A success, or a demand for the network's own login (407, 511), in the place of the provider's own host:
     /// it came under a chain that no public root verifies, and has no mark of API or edge.
     ResponseReplaced response_replaced,
+
+    /// A gateway of ours answers in the API's shape that the provider behind it fails.
+    GatewayUpstreamFailed behind_our_gateway,
 
     /// The edge asks for what only a browser can do (`cf-mitigated`). It is this egress address that it
     /// distrusts where the API answers on another route.
@@ -74,9 +77,6 @@ rules! { RULES
     /// The API limits the rate, by its own error type or by a 429 that is not the edge's: the key works, and is
     /// busy.
     ApiRateLimited rate_limited,
-
-    /// A gateway of ours answers in the API's shape that the provider behind it fails.
-    GatewayUpstreamFailed behind_our_gateway,
 
     /// The API says that it is overloaded, by its own error type or by 529.
     ApiOverloaded overloaded,
@@ -388,8 +388,25 @@ fn egress_not_allowed(case: &Case<'_>) -> Held {
 }
 
 fn behind_our_gateway(case: &Case<'_>) -> Held {
-    let failed = matches!(api(case), Some(Cause::ApiError | Cause::ApiOverloaded));
-    if failed && case.target().ours { Found::high().yes() } else { Ok(None) }
+    match bad(case).filter(|_| case.target().ours) {
+        Some((response, reading, author))
+            if author.is_provider()
+                && response.status >= 500
+                && tells_of_its_provider(response, &reading) =>
+        {
+            Found::high().yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Whether what a gateway of ours answers is its provider's: by the provider's marks, by a status that says so
+/// (RFC 9110 15.6.3, 15.6.5; 529 is a provider's own), or by the provider's error inside of its own.
+fn tells_of_its_provider(response: &Response, reading: &Reading) -> bool {
+    let message = reading.message.as_deref().unwrap_or(&response.body).replace(['\\', ' '], "");
+    reading.origin_mark
+        || matches!(response.status, 502 | 504 | 529) && reading.shape
+        || message.contains("{\"type\":\"error\"")
 }
 
 fn forbidden(case: &Case<'_>) -> Held {
@@ -429,7 +446,11 @@ fn response_unexpected(case: &Case<'_>) -> Held {
         Some((response, _, author))
             if author.is_provider() && (200..300).contains(&response.status) =>
         {
-            Found::high().yes()
+            // What is no JSON at all, an API's client cannot use.
+            let usable = case.target().provider == Provider::Generic
+                || serde_json::from_str::<serde_json::Value>(&response.body).is_ok();
+            let status = if usable { Status::Degraded } else { Status::Broken };
+            Found::high().status(status).yes()
         }
         _ => Ok(None),
     }

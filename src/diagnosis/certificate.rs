@@ -5,7 +5,9 @@ use super::Held;
 use super::case::{Case, Found, Seen};
 use super::portal::is_sign_in;
 use crate::cause::Party;
-use crate::observation::{Chain, Change, Control, Failure, Leg, TlsKind, Trip, Trust};
+use crate::observation::{
+    Chain, ChainVerdict, Change, Control, Failure, Leg, TlsKind, Trip, Trust,
+};
 
 rules! { RULES
     /// The device that inspects this route shows unrelated hosts under the CA that is trusted here, and the
@@ -201,8 +203,21 @@ fn inspection_cert_invalid(case: &Case<'_>) -> Held {
     match case.control_shows()?.trip() {
         Some(control) if same(control) => Found::high().by(Control::ControlHost).yes(),
         Some(_) | None if case.other_route_is_public() => Found::high().by_other_route().yes(),
+        // A provider's own host has no certificate of the organisation's.
+        Some(control)
+            if control.arrived()
+                && case.target().provider.owns(&case.target().host)
+                && [chain.organisation, chain.system].into_iter().any(is_of_ours) =>
+        {
+            Found::high().by(Control::ControlHost).yes()
+        }
         Some(_) | None => Ok(None),
     }
+}
+
+/// Whether a root that is trusted here issued it, but for its dates or names.
+fn is_of_ours(verdict: ChainVerdict) -> bool {
+    matches!(verdict, ChainVerdict::Expired | ChainVerdict::NotYetValid | ChainVerdict::WrongName)
 }
 
 fn cert_expired(case: &Case<'_>) -> Held {
@@ -233,8 +248,13 @@ fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
         return Ok(None);
     }
     let Some(chain) = &leg.chain else { return Found::undetermined().yes() };
+    // Two places of one edge may have two certificates of public CAs, with one flaw.
     let same = |other: &Case<'_>| {
-        other.chain().is_some_and(|theirs| theirs.certificates == chain.certificates)
+        let alike = other.tls().is_some_and(|(_, theirs)| theirs.kind == kind);
+        other.chain().is_some_and(|theirs| {
+            theirs.certificates == chain.certificates
+                || alike && theirs.is_public() && chain.is_public()
+        })
     };
     let everywhere = case.every_route(same);
     if !everywhere && !chain.is_public() {

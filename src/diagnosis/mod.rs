@@ -29,6 +29,7 @@ mod pac;
 mod portal;
 mod proxy;
 mod seen;
+mod slots;
 mod steady;
 mod tcp;
 mod tls;

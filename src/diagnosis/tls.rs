@@ -45,6 +45,10 @@ rules! { RULES
     /// where every other route is cut too, it may be the edge's and is left to it.
     TcpDataDropped data_dropped,
 
+    /// A TLS record does not decrypt or decode. Changed on the way where another route reaches the target; else
+    /// the server may have sent it so.
+    TlsCorrupted corrupted,
+
     /// The address fails the handshake for another name too, and an unrelated host works. The edge's where
     /// every route is cut; from one route alone nobody is named.
     EdgeTlsFailed edge_tls_failed,
@@ -53,9 +57,6 @@ rules! { RULES
     /// route alone nobody is named.
     TlsPlaintextReply plaintext_reply,
 
-    /// A TLS record does not decrypt or decode. Changed on the way where another route reaches the target; else
-    /// the server may have sent it so.
-    TlsCorrupted corrupted,
 }
 
 fn client_cert_rejected(case: &Case<'_>) -> Held {
@@ -96,7 +97,8 @@ fn hello_too_large(case: &Case<'_>) -> Held {
     case.seen(Change::SplitHello(leg.address))?;
     // Through an inspecting device it is the device's own hello that the far end takes.
     let found = if case.other_route_is_public() && case.control_host()?.passed() {
-        Found::high().party(Party::Firewall).by_other_route()
+        let party = if case.proxied() { Party::Proxy } else { Party::Firewall };
+        Found::high().party(party).by_other_route()
     } else {
         // The far end may be what cannot take it.
         Found::medium().party(Party::Undetermined).by(Control::SmallHello)
@@ -254,8 +256,16 @@ fn data_dropped(case: &Case<'_>) -> Held {
     Found::undetermined().yes()
 }
 
+fn is_corrupted(case: &Case<'_>) -> bool {
+    case.tls().is_some_and(|(_, failure)| failure.kind == TlsKind::Corrupted)
+}
+
 fn edge_tls_failed(case: &Case<'_>) -> Held {
-    let Some((leg, failure)) = cut(case) else { return Ok(None) };
+    let corrupted = || {
+        let everywhere = is_corrupted(case) && case.every_route(is_corrupted);
+        case.tls().filter(|_| everywhere)
+    };
+    let Some((leg, failure)) = cut(case).or_else(corrupted) else { return Ok(None) };
     let other_name = case.other_name(leg)?;
     if other_name.passed() && !got_no_further(failure, other_name) {
         return Ok(None);
@@ -263,7 +273,7 @@ fn edge_tls_failed(case: &Case<'_>) -> Held {
     if other_name.trip().is_none() || !case.control_host()?.passed() {
         return Ok(None);
     }
-    of_the_server(case, |other| cut(other).is_some())
+    of_the_server(case, |other| cut(other).is_some() || is_corrupted(other))
 }
 
 fn plaintext_reply(case: &Case<'_>) -> Held {
@@ -280,6 +290,10 @@ fn corrupted(case: &Case<'_>) -> Held {
         Some((_, failure)) if failure.kind == TlsKind::Corrupted => {
             if case.other_route_arrives() {
                 return Found::high().party(Party::Network).by_other_route().yes();
+            }
+            // Changed alike on all ways, it is the far end that sends so.
+            if case.every_route(is_corrupted) {
+                return Ok(None);
             }
             Found::undetermined().yes()
         }

@@ -63,7 +63,9 @@ fn cause(response: &Response, reading: &Reading) -> Option<Cause> {
         Some("api_error" | "timeout_error") => Some(Cause::ApiError),
         Some("not_found_error") if message.starts_with("model:") => Some(Cause::ApiModelUnknown),
         Some("not_found_error") => Some(Cause::ApiNotFound),
-        Some("invalid_request_error") if says("credit balance") || says("spend limit") => {
+        Some("invalid_request_error")
+            if says("credit balance") || says("spend limit") || says("usage limit") =>
+        {
             Some(Cause::ApiBilling)
         }
         Some("invalid_request_error") if says("organization has been disabled") => {

@@ -89,7 +89,10 @@ fn address_differs(case: &Case<'_>) -> Held {
     let failed = legs.iter().find(|leg| matches!(leg.stop, Some(Failure::Tls(_))));
     match failed {
         Some(leg) if legs.iter().any(|leg| leg.secured.is_some() && leg.stop.is_none()) => {
-            Found::medium().at(leg.address).yes()
+            // Without a certificate that only the provider can have, a rule by address looks the same.
+            let theirs = leg.chain.as_ref().is_some_and(|chain| chain.is_public());
+            let party = if theirs { Party::Edge } else { Party::Undetermined };
+            Found::medium().party(party).at(leg.address).yes()
         }
         Some(_) | None => Ok(None),
     }
