@@ -122,10 +122,17 @@ impl<'a> World<'a> {
         for (address, name, words, usual) in rows {
             let (at, port80) = ((self.ip(address), 443), (self.ip(address), 80));
             let answer = super::servers::http(words.answer.as_ref().unwrap_or(&usual), &self.facts);
+            // As everywhere in the web: port 80 leads to port 443.
+            let away = Answer::Redirect(format!("https://{}/", self.get(name)));
+            let answer = match address {
+                "elsewhere" => Some(answer),
+                "api" | "api2" if !words.closed => Some(super::servers::http(&away, &self.facts)),
+                _ => None,
+            };
             let about = (&*self.authorities, &self.facts, self.get(name));
             let server = tls(&self.net, at.into(), (&words, usual), about);
             self.keep(server);
-            if address == "elsewhere" {
+            if let Some(answer) = answer {
                 self.keep(
                     self.net
                         .there(Host::Internet, move || HttpServer::start_at(port80.into(), answer)),
