@@ -3,7 +3,7 @@
 //! Every text of a case may hold placeholders (`draw.rs`). What a word does is in `world.rs`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -292,11 +292,14 @@ pub(crate) enum Key {
 pub(crate) fn read_all(folder: &Path) -> Vec<(Case, bool)> {
     let mut cases = read(&folder.join("healthy.toml"), true);
     for layer in ["local", "dns", "tcp", "proxy", "tls", "http", "api"] {
-        let of_layer = read(&folder.join("faults").join(format!("{layer}.toml")), false);
-        for (case, _) in &of_layer {
-            assert!(case.id.starts_with(&format!("{layer}-")), "{}: not of {layer}.toml", case.id);
+        for file in files_of(layer, &folder.join("faults")) {
+            let of_layer = read(&file, false);
+            for (case, _) in &of_layer {
+                let at = file.display();
+                assert!(case.id.starts_with(&format!("{layer}-")), "{}: not of {at}", case.id);
+            }
+            cases.extend(of_layer);
         }
-        cases.extend(of_layer);
     }
     let mut ids = HashSet::new();
     for (case, is_healthy) in &cases {
@@ -313,6 +316,18 @@ pub(crate) fn read_all(folder: &Path) -> Vec<(Case, bool)> {
         }
     }
     cases
+}
+
+/// `LAYER.toml` and each `LAYER-PART.toml`.
+fn files_of(layer: &str, folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the folder of the faults");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("its entry").path()).collect();
+    files.retain(|file| {
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        stem.is_some_and(|stem| stem == layer || stem.starts_with(&format!("{layer}-")))
+    });
+    files.sort();
+    files
 }
 
 fn read(path: &Path, is_healthy: bool) -> Vec<(Case, bool)> {

@@ -15,7 +15,7 @@
 //!
 //! # A case
 //!
-//! Cases are data, in `faults/LAYER.toml` and `healthy.toml`; ids begin with their layer.
+//! Cases are data, in `faults/LAYER.toml` (and `LAYER-PART.toml`) and `healthy.toml`; ids begin with their layer.
 //!
 //! ```toml
 //! [[case]]
