@@ -153,6 +153,9 @@ fn compared(case: &Case<'_>, response: &Response) -> Author {
 fn by_middlebox<'a>(case: &Case<'a>) -> Option<(&'a Response, Found)> {
     match bad(case)? {
         (response, _, Author::Middlebox) => Some((response, Found::high())),
+        (response, _, Author::Unknown) if is_marked_by_a_device(response) => {
+            Some((response, Found::high()))
+        }
         // A server of its own has many reasons for most refusals, and few for these.
         (response, _, Author::Unknown) => {
             matches!(response.status, 200..=399 | 403 | 407 | 451 | 502 | 504 | 511)
@@ -172,6 +175,28 @@ fn upstream_of_the_inspection(case: &Case<'_>) -> Held {
         return found.by_other_route().yes();
     }
     Found::undetermined().yes()
+}
+
+/// Whether an inspecting device answers in the target's place that it could not connect to it.
+pub(super) fn says_upstream_unreached(case: &Case<'_>) -> bool {
+    let says = |response: &Response| {
+        let squid = response.header("x-squid-error").unwrap_or_default();
+        let status = response.header("proxy-status").unwrap_or_default();
+        squid.starts_with("ERR_CONNECT_FAIL") || status.contains("error=connection_")
+    };
+    bad(case).is_some_and(|(response, _, author)| !author.is_provider() && says(response))
+}
+
+/// Whether an inspecting device answers in the target's place that what is behind it failed.
+pub(super) fn refused_upstream(case: &Case<'_>) -> bool {
+    bad(case).is_some_and(|(response, _, author)| {
+        !author.is_provider() && case.chain().is_some() && says_upstream_failed(response)
+    })
+}
+
+/// Whether a device marks an answer as its own.
+fn is_marked_by_a_device(response: &Response) -> bool {
+    response.header("x-squid-error").is_some() || response.header("proxy-status").is_some()
 }
 
 /// Whether a device says that what is behind it failed: 502 and 504 mean that (RFC 9110 15.6.3, 15.6.5), else

@@ -5,9 +5,13 @@ use std::net::IpAddr;
 use super::case::{Case, Found, Seen};
 use super::{Held, sinkhole_of};
 use crate::cause::Party;
-use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind};
+use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind, Trip};
 
 rules! { RULES
+    /// The same resolver, asked over TCP, gives another address that works: somebody on the way answers the
+    /// datagrams in its place.
+    DnsInjected over_tcp_it_differs,
+
     /// The answer is an address that is no destination; or it is private or a filter's own, nobody can be
     /// connected to there, and an independent resolver gives another address, which works. A provider's own
     /// host is never at a private address.
@@ -42,6 +46,31 @@ fn answers_anything(case: &Case<'_>) -> Held {
     }
 }
 
+fn over_tcp_it_differs(case: &Case<'_>) -> Held {
+    let failed = matches!(case.stopped(), Some((_, Failure::Tcp(_) | Failure::Tls(_))));
+    if case.proxied() || !failed || case.trip().lookup.source != Source::Dns {
+        return Ok(None);
+    }
+    // Where this route carries nothing at all, no other address is better.
+    if case.control_host()?.failed().is_some() {
+        return Ok(None);
+    }
+    let ours = case.trip().lookup.addresses();
+    match case.seen(Change::OtherTransport)?.trip() {
+        Some(trip) if works_elsewhere(trip, &ours) => {
+            Found::medium().by(Control::OtherTransport).yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Whether a trip reached the target, and at none of these addresses.
+fn works_elsewhere(trip: &Trip, ours: &[IpAddr]) -> bool {
+    let mut reached = trip.legs.iter().filter(|leg| leg.secured.is_some() && leg.stop.is_none());
+    let addresses = trip.lookup.addresses();
+    addresses.iter().all(|address| !ours.contains(address)) && reached.next().is_some()
+}
+
 fn sinkholed(case: &Case<'_>) -> Held {
     if case.proxied() || case.trip().lookup.source != Source::Dns {
         return Ok(None);
@@ -57,9 +86,13 @@ fn sinkholed(case: &Case<'_>) -> Held {
     }
     let Some((_, failure)) = case.stopped() else { return Ok(None) };
     let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
-    let led_astray =
-        |address: &IpAddr| Class::of(*address).is_inside() || sinkhole_of(*address).is_some();
-    let inside = case.trip().lookup.addresses().iter().all(led_astray);
+    // An address of a family that this host does not have led nobody anywhere.
+    let tried = || case.trip().legs.iter().map(|leg| leg.address.ip());
+    let led_astray = |address: IpAddr| match Class::of(address) {
+        Class::Public | Class::Documentation => sinkhole_of(address).is_some(),
+        _ => true,
+    };
+    let inside = tried().all(led_astray);
     if !nobody_there || !inside {
         return Ok(None);
     }

@@ -2,6 +2,7 @@
 //! own. How a handshake is cut is `tls`.
 
 use super::Held;
+use super::answer::refused_upstream;
 use super::case::{Case, Found, Seen};
 use super::portal::is_sign_in;
 use crate::cause::Party;
@@ -71,20 +72,25 @@ fn private_certificate<'a>(case: &Case<'a>) -> Option<(&'a Leg, &'a Chain)> {
     Some((leg, chain))
 }
 
+/// What may be wrong with a certificate.
+const FLAWS: &[TlsKind] = &[
+    TlsKind::Expired,
+    TlsKind::NotYetValid,
+    TlsKind::WrongName,
+    TlsKind::SelfSigned,
+    TlsKind::UnknownIssuer,
+];
+
 fn inspector_distrusts(case: &Case<'_>) -> Held {
     let Some((_, chain)) = private_certificate(case) else { return Ok(None) };
+    if FLAWS.iter().any(|kind| is_told_by_the_inspector(case, *kind)) {
+        return Ok(None);
+    }
     let theirs = case.control_shows()?.trip().and_then(Trip::leading);
     let Some(theirs) = theirs.and_then(|leg| leg.chain.as_ref()) else { return Ok(None) };
     let inspected = matches!(theirs.trust(), Trust::System | Trust::Organisation);
     if !inspected || theirs.top_issuer() == chain.top_issuer() {
         return Ok(None);
-    }
-    // What a public CA issued and nobody accepts is the site's own, and the device says so in its way.
-    let faulty = |other: &Case<'_>| {
-        other.chain().is_some_and(|chain| chain.is_public() && chain.trust() == Trust::None)
-    };
-    if case.others().any(|other| faulty(&other)) {
-        return Found::high().party(Party::Edge).by_other_route().yes();
     }
     if case.other_route_is_public() {
         return Found::high().by_other_route().yes();
@@ -243,6 +249,9 @@ fn cert_unknown_issuer(case: &Case<'_>) -> Held {
 /// The server's, where a public CA issued it or every route shows the same chain, and neither this
 /// host's clock nor a wrong address explains it.
 fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
+    if is_told_by_the_inspector(case, kind) {
+        return Found::high().by_other_route().yes();
+    }
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
     if failure.kind != kind {
         return Ok(None);
@@ -276,6 +285,17 @@ fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
             Seen::Passed(_) => Ok(None),
         },
     }
+}
+
+/// Whether a device on this route does not accept the target, in its own way, and another route shows why: what
+/// a public CA issued has this flaw.
+fn is_told_by_the_inspector(case: &Case<'_>, kind: TlsKind) -> bool {
+    let shows = |other: &Case<'_>| {
+        let flawed = other.tls().is_some_and(|(_, failure)| failure.kind == kind);
+        flawed && other.chain().is_some_and(Chain::is_public)
+    };
+    let refuses = private_certificate(case).is_some() || refused_upstream(case);
+    refuses && case.others().any(|other| shows(&other))
 }
 
 fn ends_in(trip: &Trip, kind: TlsKind) -> bool {

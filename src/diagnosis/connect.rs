@@ -179,11 +179,25 @@ pub(super) fn could_not_connect(failure: &ProxyFailure) -> bool {
 
 /// Whether the proxy says what it says of names that it does not know, and of other things too: "cannot
 /// forward" of squid (`FwdState.cc`), "host unreachable" of SOCKS.
-fn may_be_the_name(failure: &ProxyFailure) -> bool {
+pub(super) fn may_be_the_name(failure: &ProxyFailure) -> bool {
     let squid = |(name, value): &(String, String)| {
         name == "x-squid-error" && value.starts_with("ERR_CANNOT_FORWARD")
     };
-    failure.socks == Some(4) || failure.headers.iter().any(squid)
+    let silent_of_it = failure.headers.iter().all(|(name, _)| !name.starts_with("x-squid"));
+    let bare = matches!(failure.status, Some(500 | 502 | 504)) && silent_of_it;
+    matches!(failure.socks, Some(1 | 4))
+        || failure.headers.iter().any(squid)
+        || bare && !could_not_connect(failure)
+}
+
+/// An answer that says nothing of names, though some proxies have no other one for them.
+fn is_bare(failure: &ProxyFailure) -> bool {
+    failure.socks == Some(1)
+        || failure.status.is_some()
+            && failure
+                .headers
+                .iter()
+                .all(|(name, _)| !name.starts_with("x-squid") && name != "proxy-status")
 }
 
 /// Whether the proxy says the same of a name that cannot exist, and lets an unrelated host through.
@@ -201,9 +215,24 @@ fn dns_failed(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     let direct = |other: &Case<'_>| !other.proxied();
-    if case.others().any(|other| other.reached() || direct(&other) && !other.trip().legs.is_empty())
-    {
+    let known =
+        |other: &Case<'_>| other.reached() || direct(other) && !other.trip().legs.is_empty();
+    if !is_bare(&failure) && failure.socks != Some(4) && case.others().any(|other| known(&other)) {
         return Found::high().by_other_route().yes();
+    }
+    match case.seen(Change::OtherResolver)? {
+        Seen::Passed(_) => return Found::high().by(Control::OtherResolver).yes(),
+        // By its address it is not reached either, or by nobody's word has it one.
+        Seen::Failed(trip) => {
+            let unnamed = trip.resolved_here.as_ref().is_some_and(|here| here.failure().is_some());
+            let unreached = proxy_failure(trip)
+                .is_some_and(|failure| could_not_connect(&failure) || may_be_the_name(&failure));
+            if !unnamed && unreached && !could_not_resolve(&failure) {
+                return Ok(None);
+            }
+        }
+        Seen::Nothing if is_bare(&failure) => return Ok(None),
+        Seen::Nothing => {}
     }
     let denied = case.others().any(|other| direct(&other) && other.lookup_failure().is_some());
     if !denied && case.target().provider.owns(&case.target().host) {
@@ -252,8 +281,12 @@ fn upstream_blocked(case: &Case<'_>) -> Held {
             Found::high().party(Party::Firewall).by(Control::ControlTunnel).yes()
         }
         Seen::Passed(_) => Found::undetermined().by(Control::ControlTunnel).yes(),
-        // Of every host it says so: its own way out, or its resolver.
-        Seen::Failed(control) if answer_of(control) == failure.answer() => Ok(None),
+        // Of every host it says so: its own way out.
+        Seen::Failed(control)
+            if answer_of(control) == failure.answer() && (!says_so || failure.socks == Some(4)) =>
+        {
+            Ok(None)
+        }
         Seen::Failed(_) | Seen::Nothing if says_so => Found::undetermined().yes(),
         Seen::Failed(_) | Seen::Nothing => Ok(None),
     }

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::Held;
 use super::case::{Case, Found, Needed, Seen};
 use super::connect::{could_not_resolve, says_so_of_no_name};
+use super::{Confidence, Held};
 use crate::cause::{Party, Status};
 use crate::observation::{
-    Change, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Reply, Role, Server, Source,
-    Transport, Trip,
+    Change, Class, Control, DnsFailure, DnsKind, Failure, Lookup, Question, Reply, Role, Server,
+    Source, Transport, Trip,
 };
 
 rules! { RULES
@@ -177,7 +177,12 @@ fn resolver_blocked(case: &Case<'_>) -> Held {
         return Found::high().party(Party::Resolver).yes();
     }
     if icmp.is_port_unreachable() {
-        return Found::undetermined().yes();
+        // A server behind a shared address may say so itself; a hop of ours does not speak for one outside.
+        let outside =
+            |question: &Question| Class::of(question.server.address.ip()) == Class::Public;
+        let outside = asked(lookup).all(outside) && asked(lookup).next().is_some();
+        let is_ours = Class::of(icmp.offender).is_inside() && outside;
+        return if is_ours { Found::medium().yes() } else { Found::undetermined().yes() };
     }
     if icmp.is_prohibition() {
         return Found::high().yes();
@@ -220,7 +225,7 @@ fn resolver_down(case: &Case<'_>) -> Held {
     if failure.kind != DnsKind::PortClosed || !asked(lookup).all(is_closed) {
         return Ok(None);
     }
-    let own = failure.icmp.is_some_and(|icmp| icmp.own);
+    let own = failure.icmp.is_some_and(|icmp| icmp.own || icmp.offender.is_loopback());
     let party = if own { Party::Client } else { Party::Resolver };
     match case.control_name()? {
         Seen::Failed(control) if kind(control) == Some(DnsKind::PortClosed) => {
@@ -308,7 +313,23 @@ fn resolving<'a>(case: &Case<'a>) -> Result<Case<'a>, Needed> {
     Ok(if unresolved { other } else { *case })
 }
 
+/// How an independent resolver fails for the name that this route's proxy could not resolve.
+fn behind_the_proxy(case: &Case<'_>) -> Result<Option<DnsKind>, Needed> {
+    let Some(failure) = case.proxy() else { return Ok(None) };
+    if !could_not_resolve(&failure) && !says_so_of_no_name(case, &failure)? {
+        return Ok(None);
+    }
+    let Some(trip) = case.seen(Change::OtherResolver)?.failed() else { return Ok(None) };
+    Ok(match trip.resolved_here.as_ref().and_then(Lookup::failure) {
+        Some(Failure::Dns(failure)) => Some(failure.kind),
+        Some(_) | None => None,
+    })
+}
+
 fn name_missing(case: &Case<'_>) -> Held {
+    if behind_the_proxy(case)?.is_some_and(is_denial) {
+        return Found::high().by(Control::OtherResolver).yes();
+    }
     let case = &resolving(case)?;
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if !is_denial(failure.kind) || case.looks_up_a_proxy() {
@@ -327,6 +348,9 @@ fn name_missing(case: &Case<'_>) -> Held {
 }
 
 fn zone_broken(case: &Case<'_>) -> Held {
+    if behind_the_proxy(case)?.is_some_and(is_refusal) {
+        return Found::high().by(Control::OtherResolver).yes();
+    }
     let case = &resolving(case)?;
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     if !is_refusal(failure.kind) || case.looks_up_a_proxy() || !case.control_name()?.passed() {
@@ -339,11 +363,21 @@ fn zone_broken(case: &Case<'_>) -> Held {
 }
 
 fn name_filtered(case: &Case<'_>) -> Held {
-    let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
+    let Some((lookup, failure)) = case.lookup_failure() else { return Ok(None) };
     if case.looks_up_a_proxy() || !(is_denial(failure.kind) || failure.kind == DnsKind::Refused) {
         return Ok(None);
     }
-    for_this_name(case)
+    let found = for_this_name(case)?;
+    // RFC 8914 4.16 to 4.19: the resolver says itself that it blocks, censors, filters or may not.
+    let says_so = |question: &Question| {
+        let reply = question.reply.as_ref();
+        reply.is_some_and(|reply| reply.errors.iter().any(|error| (15..=18).contains(&error.code)))
+    };
+    let unproven = found.as_ref().is_some_and(|found| found.confidence == Confidence::Low);
+    if unproven && asked(lookup).any(says_so) && case.control_name()?.passed() {
+        return Found::medium().by(Control::ControlName).yes();
+    }
+    Ok(found)
 }
 
 fn name_failing(case: &Case<'_>) -> Held {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::Case;
 use super::{Outcome, hops};
-use crate::observation::{Control, Failure, Login, NotRun, ProxyFailure, Stopper, Trip};
+use crate::observation::{Change, Control, Failure, Login, NotRun, ProxyFailure, Stopper, Trip};
 
 /// How a control came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +164,11 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
 pub(super) fn lines(case: &Case<'_>) -> Vec<EvidenceLine> {
     let outcomes = case.evidence.outcomes.iter();
     let mut lines: Vec<EvidenceLine> = outcomes
-        .filter(|outcome| outcome.experiment.route == case.walk.route)
+        .filter(|outcome| {
+            // The same address over another route is about the one that fails.
+            let there = matches!(outcome.experiment.change, Change::SameAddress(_));
+            (outcome.experiment.route == case.walk.route) != there
+        })
         .map(line)
         .chain(case.others().filter(|_| case.symptom().is_some()).map(|other| beside(&other)))
         .collect();

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::Held;
 use super::case::{Case, Found, Seen};
 use crate::observation::{
-    Chain, Change, Control, Failure, LocalKind, Response, Source, TlsKind, Trip, Trust,
+    Chain, Change, Control, DnsKind, Failure, LocalKind, Response, Source, TcpKind, TlsKind, Trip,
+    Trust,
 };
 
 rules! { RULES
@@ -60,14 +61,18 @@ fn is(case: &Case<'_>, kind: LocalKind) -> Held {
 }
 
 fn gateway_dead(case: &Case<'_>) -> Held {
-    if !is_silent_neighbour(case.trip()) || case.proxied() {
+    // The kernel gives a neighbour three seconds: a shorter trip ends before it does.
+    let may_be = matches!(case.tcp(), Some((_, failure)) if failure.kind == TcpKind::Timeout);
+    if !(is_silent_neighbour(case.trip()) || may_be) || case.proxied() {
         return Ok(None);
     }
+    let again = case.repeat().is_some_and(is_silent_neighbour);
     match case.control_shows()? {
-        Seen::Failed(control) if is_silent_neighbour(control) => {
+        Seen::Failed(control) if is_silent_neighbour(control) && (!may_be || again) => {
             Found::high().by(Control::ControlHost).yes()
         }
         Seen::Failed(_) | Seen::Passed(_) => Ok(None),
+        Seen::Nothing if may_be => Ok(None),
         Seen::Nothing => Found::undetermined().yes(),
     }
 }
@@ -155,7 +160,9 @@ fn is_dated(trip: &Trip) -> bool {
 }
 
 fn hosts_override(case: &Case<'_>) -> Held {
-    if case.trip().lookup.source != Source::Hosts || case.stopped().is_none() {
+    let unusable =
+        case.lookup_failure().is_some_and(|(_, failure)| failure.kind == DnsKind::UnusableAddress);
+    if case.trip().lookup.source != Source::Hosts || case.stopped().is_none() && !unusable {
         return Ok(None);
     }
     let ours = case.trip().lookup.addresses();

@@ -67,9 +67,20 @@ fn unreachable(case: &Case<'_>) -> Held {
     match inner_tcp(case) {
         Some((TcpKind::IcmpProhibited, _)) => Found::high().party(Party::Firewall).yes(),
         Some((TcpKind::IcmpUnreachable, true)) => Found::high().yes(),
+        Some((TcpKind::Timeout, _)) if address_is_reached(case) => {
+            Found::high().party(Party::Firewall).by_other_route().yes()
+        }
         Some(_) => stopped_by_ours(case)?.unwrap_or_else(Found::medium).yes(),
         None => Ok(None),
     }
+}
+
+/// Whether another route connects to the same address at another port: the way there is fine.
+fn address_is_reached(case: &Case<'_>) -> bool {
+    let Some((leg, _)) = case.stopped() else { return false };
+    let legs = case.others().flat_map(|other| &other.trip().legs);
+    let mut same = legs.filter(|other| other.address.ip() == leg.address.ip());
+    same.any(|other| other.connected.is_some())
 }
 
 /// The failed connection to the proxy, and whether an ICMP error named its sender.

@@ -2,14 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::case::{Case, Found, Needed, Seen};
-use super::connect::{could_not_connect, could_not_resolve};
+use super::answer::says_upstream_unreached;
+use super::case::{Case, Found, Needed, Seen, proxy_failure};
+use super::connect::{could_not_connect, could_not_resolve, may_be_the_name};
 use super::hops::our_firewall;
-use super::{Baseline, Held};
+use super::{Baseline, Confidence, Held};
 use crate::cause::Party;
 use crate::observation::{
-    Change, Class, Control, Failure, LocalKind, ProxyKind, Question, Sent, TcpFailure, TcpKind,
-    Trip, other_port,
+    Change, Class, Control, Failure, Leg, LocalKind, ProxyKind, Question, Sent, TcpFailure,
+    TcpKind, Trip, other_port,
 };
 
 rules! { RULES
@@ -100,6 +101,34 @@ fn port_blocked(case: &Case<'_>) -> Held {
     Ok(None)
 }
 
+/// Whether the address is one where the target answers: its provider publishes it, an independent resolver
+/// gives it too, or over a route that works the handshake at this very address is finished. A proxy that
+/// resolves by itself proves nothing of ours.
+fn is_right_address(case: &Case<'_>, leg: &Leg) -> Result<Option<bool>, Needed> {
+    let (target, ip) = (case.target(), leg.address.ip());
+    let published = target.provider.facts().ranges.iter().any(|range| range.contains(ip));
+    if published && target.provider.owns(&target.host) {
+        return Ok(Some(true));
+    }
+    let Some(other) = case.others().find(Case::reached) else { return Ok(None) };
+    if other.trip().legs.iter().any(|theirs| theirs.address.ip() == ip) {
+        return Ok(Some(true));
+    }
+    let (there, elsewhere) =
+        (other.seen(Change::SameAddress(leg.address)), case.other_resolver()?.trip());
+    if elsewhere.is_some_and(|trip| trip.lookup.addresses().contains(&ip)) {
+        return Ok(Some(true));
+    }
+    Ok(match there? {
+        Seen::Passed(_) => Some(true),
+        // A proxy may refuse addresses on principle, which says nothing of this one.
+        Seen::Failed(trip) => proxy_failure(trip)
+            .is_none_or(|failure| could_not_connect(&failure) || failure.kind == ProxyKind::Timeout)
+            .then_some(false),
+        Seen::Nothing => None,
+    })
+}
+
 /// Whether a name server outside of the organisation answered over this route.
 fn is_heard_from_outside(case: &Case<'_>) -> Result<bool, Needed> {
     let Some(trip) = case.other_resolver()?.trip() else { return Ok(false) };
@@ -174,6 +203,12 @@ fn egress_blocked(case: &Case<'_>) -> Held {
                 _ if named => Found::high(),
                 Baseline::Bad => Found::with(case.by_controls()),
                 Baseline::Good | Baseline::Unknown if case.other_route_arrives() => Found::medium(),
+                // A line that is down resets nothing.
+                Baseline::Good | Baseline::Unknown
+                    if matches!(failure.kind, TcpKind::Refused | TcpKind::Reset) =>
+                {
+                    Found::medium()
+                }
                 // Who answers from outside shows that the line is up.
                 Baseline::Good | Baseline::Unknown if is_heard_from_outside(case)? => {
                     Found::medium()
@@ -198,17 +233,24 @@ fn edge_unreachable(case: &Case<'_>) -> Held {
             return Ok(None);
         }
     }
-    Found::high().by(Control::ControlHost).yes()
+    // Two ways out of this host that are both direct may have one firewall before them.
+    if case.proxied() || case.others().any(|other| other.proxied()) {
+        return Found::high().by(Control::ControlHost).yes();
+    }
+    Found::undetermined().by(Control::ControlHost).yes()
 }
 
 /// Whether a route failed where the target should have answered: its own connection, or the proxy's
 /// word (or silence) that it could not make one.
 fn is_refused_beyond(case: &Case<'_>) -> bool {
     let by_the_proxy = case.proxy().is_some_and(|proxy| {
-        let failed = matches!(proxy.status, Some(500 | 502..=504)) && !could_not_resolve(&proxy);
-        failed || proxy.kind == ProxyKind::Timeout
+        let bare = matches!(proxy.status, Some(500 | 502..=504)) && !may_be_the_name(&proxy);
+        let says_so = could_not_connect(&proxy) && proxy.socks != Some(4);
+        says_so || bare && !could_not_resolve(&proxy) || proxy.kind == ProxyKind::Timeout
     });
-    case.tcp().is_some() || by_the_proxy
+    // One of our own hops that says what it does is no witness of the far end.
+    let direct = case.tcp().is_some() && !is_prohibited_on_the_way(case.trip());
+    direct || by_the_proxy || says_upstream_unreached(case)
 }
 
 fn ipv6_alone(case: &Case<'_>) -> Held {
@@ -273,10 +315,23 @@ fn dropped(case: &Case<'_>) -> Held {
 /// The firewall's, where another route reaches the target and an unrelated host works over this one.
 fn only_here(case: &Case<'_>) -> Held {
     let control = case.control_host()?;
-    if control.passed() && case.other_route_arrives() {
-        return Found::high().party(Party::Firewall).by(Control::ControlHost).yes();
+    let Some((leg, failure)) = case.tcp() else { return Ok(None) };
+    // The far end itself says so, or nothing has left this host: a SYN is sent again after a second
+    // (RFC 6298 2.1).
+    let own_word = failure.icmp.is_some_and(|icmp| icmp.offender == leg.address.ip());
+    let unsent =
+        failure.socket.is_some_and(|socket| socket.total_retrans > 0 && socket.retrans == 0);
+    if own_word || unsent {
+        return Found::undetermined().yes();
     }
-    let Some((leg, _)) = case.tcp() else { return Ok(None) };
+    if control.passed() && case.other_route_arrives() {
+        let found = Found::high().party(Party::Firewall).by(Control::ControlHost);
+        return match is_right_address(case, leg)? {
+            Some(true) => found.yes(),
+            Some(false) => Found::undetermined().yes(),
+            None => found.at_most(Confidence::Medium).yes(),
+        };
+    }
     match our_firewall(case, leg, Sent::Syn)? {
         Some(found) => found.yes(),
         None => Found::undetermined().yes(),

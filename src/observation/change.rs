@@ -160,6 +160,8 @@ pub enum Change {
     OtherPort(SocketAddr),
     /// All addresses, up to the finished handshake.
     EachAddress,
+    /// Over this route, the address at which another one fails, up to the finished handshake.
+    SameAddress(SocketAddr),
     /// The target's handshake at the address of the control host at this place.
     NameElsewhere(usize),
     /// This address, with a control host's name in the handshake; ends with the first TLS record.
@@ -211,6 +213,7 @@ impl Change {
             Self::UnanswerableAddress => Control::UnanswerableAddress,
             Self::OtherPort(_) => Control::OtherPort,
             Self::EachAddress => Control::EachAddress,
+            Self::SameAddress(_) => Control::OtherRoute,
             Self::NameElsewhere(_) => Control::NameElsewhere,
             Self::SplitHello(_) => Control::SplitHello,
             Self::OlderTls(_) => Control::OlderTls,

@@ -19,6 +19,8 @@ pub struct TripPlan {
     pub tunnel: Option<Tunnel>,
     /// The servers to ask for the first hop's name; none: the configured ones.
     pub resolvers: Option<Vec<Nameserver>>,
+    /// Who resolves the target's name here, so that the proxy is told an address instead of it.
+    pub beyond: Option<Vec<Nameserver>>,
     /// Whether the hosts file is passed over.
     pub without_hosts: bool,
     /// Whether these are asked over TCP, where they would be by datagrams.
@@ -257,6 +259,7 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
         hop,
         tunnel: route.proxy().map(|proxy| proxy.tunnel(endpoint)),
         resolvers: None,
+        beyond: None,
         without_hosts: false,
         dns_over_tcp: false,
         families: Families::All,

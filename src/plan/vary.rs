@@ -59,14 +59,9 @@ impl Plan {
                 tls(&mut trip)?.any_chain = true;
                 trip.hop.address = Some(address.ip());
             }
-            Change::ControlTunnel(index) => {
-                let control = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
-                let tunnel = trip.tunnel.as_mut().ok_or(NotRun::NotApplicable)?;
-                (tunnel.host, tunnel.port) = (control.host.clone(), control.port);
-                trip.tls = None;
-                trip.depth = Depth::Handshake;
+            Change::ControlTunnel(_) | Change::SameAddress(_) | Change::RandomTunnel => {
+                self.tunnel(&mut trip, change)?;
             }
-            Change::RandomTunnel => to_nobody(&mut trip)?,
             Change::LongerTimeout => trip.timeout *= 2,
             Change::Http1 => tls(&mut trip)?.hello.alpn = Alpn::Http1,
             Change::NoKey if trip.request.key.is_none() => return Err(NotRun::NotApplicable),
@@ -74,7 +69,7 @@ impl Plan {
         }
         trip.request.key = None;
         // What another resolver names is not the configured proxy until it has proven that it is.
-        if matches!(change, Change::OtherResolver | Change::WithoutHosts)
+        if change == Change::WithoutHosts
             && let Some(tunnel) = &mut trip.tunnel
         {
             tunnel.credential = None;
@@ -86,6 +81,23 @@ impl Plan {
             trip.timeout = trip.timeout.min(CONTROL_TIMEOUT);
         }
         Ok(trip)
+    }
+
+    /// What is changed about where the proxy is to lead; without one, about the address.
+    fn tunnel(&self, trip: &mut TripPlan, change: Change) -> Result<(), NotRun> {
+        trip.depth = Depth::Handshake;
+        match (change, &mut trip.tunnel) {
+            (Change::ControlTunnel(index), Some(tunnel)) => {
+                let control = self.controls.get(index).ok_or(NotRun::NotConfigured)?;
+                (tunnel.host, tunnel.port) = (control.host.clone(), control.port);
+                trip.tls = None;
+            }
+            (Change::SameAddress(address), Some(tunnel)) => tunnel.host = host_of(address.ip()),
+            (Change::SameAddress(address), None) => handshake_with(trip, address),
+            (Change::RandomTunnel, Some(_)) => to_nobody(trip)?,
+            _ => return Err(NotRun::NotApplicable),
+        }
+        Ok(())
     }
 
     /// What is changed about the `ClientHello`, or whom it is sent to.
@@ -128,6 +140,15 @@ impl Plan {
         if change == Change::OtherResolver && self.independent.is_empty() {
             return Err(NotRun::NotConfigured);
         }
+        if let Some(tunnel) = trip.tunnel.as_ref().filter(|_| change == Change::OtherResolver) {
+            // The proxy's own name stays as it is: what is asked anew is the name behind it.
+            if !matches!(tunnel.host, Host::Domain(_)) {
+                return Err(NotRun::NotApplicable);
+            }
+            trip.beyond = Some(self.independent.clone());
+            trip.depth = Depth::Handshake;
+            return Ok(());
+        }
         if !matches!(trip.hop.host, Host::Domain(_)) {
             return Err(NotRun::NotApplicable);
         }
@@ -152,7 +173,7 @@ impl Plan {
             trip.depth = Depth::Handshake;
         } else {
             trip.dns_over_tcp = true;
-            trip.depth = Depth::Lookup;
+            trip.depth = Depth::Handshake;
         }
         Ok(())
     }
@@ -191,13 +212,16 @@ fn packets(trip: &mut TripPlan, target: &Target, change: Change) -> Result<(), N
     Ok(())
 }
 
-/// A connection, and nothing on it.
-pub(super) fn connect_to(trip: &mut TripPlan, to: SocketAddr) {
-    let host = match to.ip() {
+fn host_of(address: IpAddr) -> Host<String> {
+    match address {
         IpAddr::V4(address) => Host::Ipv4(address),
         IpAddr::V6(address) => Host::Ipv6(address),
-    };
-    trip.hop = Hop { host, port: to.port(), address: None };
+    }
+}
+
+/// A connection, and nothing on it.
+pub(super) fn connect_to(trip: &mut TripPlan, to: SocketAddr) {
+    trip.hop = Hop { host: host_of(to.ip()), port: to.port(), address: None };
     trip.tls = None;
     trip.depth = Depth::Handshake;
 }

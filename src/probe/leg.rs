@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use url::Host;
 
 use super::legs::Walked;
 use super::proxy::{self, Session};
@@ -14,7 +15,7 @@ use super::tcp::{self, Gauge, NoConnection};
 use super::tls::{self, Shown};
 use super::{Arrived, Network, Stream, hops};
 use crate::observation::{Failure, Leg, ProxyFailure, ProxyKind};
-use crate::plan::{Alpn, Hello, Spoken, TlsPlan, TripPlan};
+use crate::plan::{Alpn, Hello, Spoken, TlsPlan, TripPlan, Tunnel};
 
 /// Connections to one address of a proxy at most: one to be asked for a login, one to send it, and one
 /// for a login that goes to and fro.
@@ -76,8 +77,14 @@ impl Network {
 
     /// As many connections as the proxy's login needs.
     async fn connections(&self, way: &Way<'_>, leg: &mut Leg) -> Result<Arrived, NoConnection> {
-        let tunnel = way.plan.tunnel.as_ref();
-        let mut session = tunnel.map(|tunnel| Session::new(tunnel, &self.gate));
+        // A proxy that is not to resolve the name is told the address in its place.
+        let by_address = way.beyond.filter(|_| way.plan.beyond.is_some());
+        let tunnel = way.plan.tunnel.clone().map(|tunnel| match by_address {
+            Some(IpAddr::V4(address)) => Tunnel { host: Host::Ipv4(address), ..tunnel },
+            Some(IpAddr::V6(address)) => Tunnel { host: Host::Ipv6(address), ..tunnel },
+            None => tunnel,
+        });
+        let mut session = tunnel.as_ref().map(|tunnel| Session::new(tunnel, &self.gate));
         for _ in 0..CONNECTIONS {
             let made = tcp::connect(leg.address, &way.plan.socket, way.deadline, &mut leg.local);
             let (stream, gauge, connected) = made.await?;

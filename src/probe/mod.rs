@@ -152,13 +152,15 @@ impl Network {
 
     /// The look-up of the target's own name, where the proxy is to be told an address.
     async fn resolved_here(self: &Arc<Self>, plan: &TripPlan, deadline: Instant) -> Option<Lookup> {
-        let here = |tunnel: &&Tunnel| tunnel.proxy.spoken == Spoken::Socks5;
+        let here =
+            |tunnel: &&Tunnel| tunnel.proxy.spoken == Spoken::Socks5 || plan.beyond.is_some();
         let tunnel = plan.tunnel.as_ref().filter(here)?;
         if plan.depth == Depth::Lookup {
             return None;
         }
         let hop = Hop { host: tunnel.host.clone(), port: tunnel.port, address: None };
-        let plan = TripPlan { hop, ..plan.clone() };
+        let resolvers = plan.beyond.clone().or_else(|| plan.resolvers.clone());
+        let plan = TripPlan { hop, resolvers, ..plan.clone() };
         let (mut lookup, questions) = dns::look_up(self, &plan, deadline).await;
         lookup.questions = questions.finish(deadline);
         // None that can be dialled is a failure too.

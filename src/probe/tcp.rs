@@ -105,9 +105,7 @@ fn refused_at_once(
         Some(libc::ENETUNREACH | libc::EAFNOSUPPORT) => untried(failure),
         // `EADDRNOTAVAIL`: no port is left, or, in IPv6, there is no address to send from
         // (`ipv6_dev_get_saddr`); a datagram socket, which needs no port of ours, tells them apart.
-        Some(libc::EADDRNOTAVAIL)
-            if plan.source.is_none() && socket::source_towards(address).is_err() =>
-        {
+        Some(libc::EADDRNOTAVAIL) if plan.source.is_none() && has_no_source(address) => {
             let detail = format!("no address of this host to send from: {error}");
             untried(LocalFailure { kind: LocalKind::NoRoute, detail, ..failure })
         }
@@ -121,6 +119,12 @@ fn refused_at_once(
         }
         _ => stopped(failure),
     }
+}
+
+/// Whether this host has no address to send from. A datagram socket that gets no port says nothing of that.
+fn has_no_source(address: SocketAddr) -> bool {
+    let errno = socket::source_towards(address).err().and_then(|error| error.raw_os_error());
+    matches!(errno, Some(libc::ENETUNREACH | libc::EADDRNOTAVAIL))
 }
 
 /// Creates the socket as the plan wants it; nothing is sent yet.

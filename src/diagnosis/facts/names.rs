@@ -43,6 +43,8 @@ fn dns_slow(case: &Case<'_>) -> Held {
             !matches!(kind, None | Some(DnsKind::Nxdomain | DnsKind::Nodata))
         };
         let waited = silent(&trip.lookup.a) || silent(&trip.lookup.aaaa);
+        // Nor is a dead server's silence the slowness of the one that answered.
+        let waited = waited || dead_server(trip).is_some();
         (!waited && trip.lookup.source == Source::Dns).then_some(trip.lookup.seconds)
     };
     slow(case, answered, budget)
