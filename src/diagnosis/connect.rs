@@ -5,7 +5,9 @@ use super::case::{Case, Found, Needed, Seen, proxy_failure};
 use super::portal::is_sign_in;
 use super::{Author, Held};
 use crate::cause::{Party, Status};
-use crate::observation::{Change, Control, Failure, ProxyFailure, ProxyKind, TlsKind, Trip, Trust};
+use crate::observation::{
+    Change, Control, Failure, Login, ProxyFailure, ProxyKind, TlsKind, Trip, Trust,
+};
 
 rules! { RULES
     /// The proxy answers with a redirect instead of a tunnel, as sign-in pages do; programs cannot follow it.
@@ -190,6 +192,17 @@ pub(super) fn may_be_the_name(failure: &ProxyFailure) -> bool {
         || bare && !could_not_connect(failure)
 }
 
+/// Whether the proxy, told the address that an independent resolver has, fails in the same way: then it is not
+/// the name. Read where it was asked for, and never asked for.
+pub(super) fn fails_by_address(case: &Case<'_>) -> bool {
+    let Some(Ok(trip)) = case.outcome(Change::OtherResolver).map(|outcome| &outcome.result) else {
+        return false;
+    };
+    let named = trip.resolved_here.as_ref().is_some_and(|here| here.failure().is_none());
+    let same = || answer_of(trip).is_some() && answer_of(trip) == answer_of(case.trip());
+    named && same()
+}
+
 /// An answer that says nothing of names, though some proxies have no other one for them.
 fn is_bare(failure: &ProxyFailure) -> bool {
     failure.socks == Some(1)
@@ -202,7 +215,11 @@ fn is_bare(failure: &ProxyFailure) -> bool {
 
 /// Whether the proxy says the same of a name that cannot exist, and lets an unrelated host through.
 pub(super) fn says_so_of_no_name(case: &Case<'_>, failure: &ProxyFailure) -> Result<bool, Needed> {
-    if !may_be_the_name(failure) || !case.control_tunnel()?.passed() {
+    if !may_be_the_name(failure) {
+        return Ok(false);
+    }
+    case.ask_for(&[Change::RandomTunnel, Change::OtherResolver])?;
+    if !case.control_tunnel()?.passed() {
         return Ok(false);
     }
     let same = |trip: &Trip| answer_of(trip) == failure.answer();
@@ -271,7 +288,8 @@ fn slow_beyond_the_timeout(case: &Case<'_>) -> Held {
 
 fn upstream_blocked(case: &Case<'_>) -> Held {
     let Some(failure) = case.proxy() else { return Ok(None) };
-    let says_so = could_not_connect(&failure);
+    let told = could_not_connect(&failure);
+    let says_so = told || fails_by_address(case);
     let waited = failure.kind == ProxyKind::Timeout;
     if !says_so && !waited && !matches!(failure.status, Some(503 | 504)) {
         return Ok(None);
@@ -283,11 +301,11 @@ fn upstream_blocked(case: &Case<'_>) -> Held {
         Seen::Passed(_) => Found::undetermined().by(Control::ControlTunnel).yes(),
         // Of every host it says so: its own way out.
         Seen::Failed(control)
-            if answer_of(control) == failure.answer() && (!says_so || failure.socks == Some(4)) =>
+            if answer_of(control) == failure.answer() && (!told || failure.socks == Some(4)) =>
         {
             Ok(None)
         }
-        Seen::Failed(_) | Seen::Nothing if says_so => Found::undetermined().yes(),
+        Seen::Failed(_) | Seen::Nothing if told => Found::undetermined().yes(),
         Seen::Failed(_) | Seen::Nothing => Ok(None),
     }
 }
@@ -309,9 +327,15 @@ fn failed(case: &Case<'_>) -> Held {
     }
 }
 
+/// No answer, or one without an end.
+fn is_incomplete(failure: &ProxyFailure) -> bool {
+    let endless = failure.kind == ProxyKind::Other && failure.status.is_none();
+    failure.kind == ProxyKind::Timeout || endless && failure.login == Login::None
+}
+
 fn silent(case: &Case<'_>) -> Held {
     match case.proxy() {
-        Some(failure) if failure.kind == ProxyKind::Timeout => match case.control_tunnel()? {
+        Some(failure) if is_incomplete(&failure) => match case.control_tunnel()? {
             Seen::Failed(control) if kind_of(control) == Some(failure.kind) => {
                 Found::with(case.when_control_fails()).by(Control::ControlTunnel).yes()
             }

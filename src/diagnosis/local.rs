@@ -172,6 +172,10 @@ fn hosts_override(case: &Case<'_>) -> Held {
     };
     match case.seen(Change::WithoutHosts)? {
         Seen::Passed(trip) if another(trip) => Found::high().by(Control::OtherResolver).yes(),
+        // The name servers of this host may be silent themselves.
+        Seen::Failed(_) if case.other_address_works()? => {
+            Found::high().by(Control::OtherResolver).yes()
+        }
         Seen::Passed(_) | Seen::Failed(_) | Seen::Nothing => Ok(None),
     }
 }

@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::answer::says_upstream_unreached;
 use super::case::{Case, Found, Needed, Seen, proxy_failure};
-use super::connect::{could_not_connect, could_not_resolve, may_be_the_name};
+use super::connect::{could_not_connect, could_not_resolve, fails_by_address, may_be_the_name};
 use super::hops::our_firewall;
 use super::{Baseline, Confidence, Held};
 use crate::cause::Party;
 use crate::observation::{
-    Change, Class, Control, Failure, Leg, LocalKind, ProxyKind, Question, Sent, TcpFailure,
-    TcpKind, Trip, other_port,
+    Change, Class, Control, Failure, Leg, LocalKind, ProxyFailure, ProxyKind, Question, Sent,
+    TcpFailure, TcpKind, Trip, other_port,
 };
 
 rules! { RULES
@@ -116,16 +116,14 @@ fn is_right_address(case: &Case<'_>, leg: &Leg) -> Result<Option<bool>, Needed> 
     }
     let (there, elsewhere) =
         (other.seen(Change::SameAddress(leg.address)), case.other_resolver()?.trip());
-    if elsewhere.is_some_and(|trip| trip.lookup.addresses().contains(&ip)) {
-        return Ok(Some(true));
-    }
+    let confirmed = elsewhere.is_some_and(|trip| trip.lookup.addresses().contains(&ip));
     Ok(match there? {
         Seen::Passed(_) => Some(true),
         // A proxy may refuse addresses on principle, which says nothing of this one.
         Seen::Failed(trip) => proxy_failure(trip)
             .is_none_or(|failure| could_not_connect(&failure) || failure.kind == ProxyKind::Timeout)
             .then_some(false),
-        Seen::Nothing => None,
+        Seen::Nothing => confirmed.then_some(true),
     })
 }
 
@@ -222,7 +220,8 @@ fn egress_blocked(case: &Case<'_>) -> Held {
 }
 
 fn edge_unreachable(case: &Case<'_>) -> Held {
-    if !is_refused_beyond(case) || !case.every_route(is_refused_beyond) {
+    let may_be = |one: &Case<'_>| is_refused_beyond(one) || says_nothing_of_it(one);
+    if !may_be(case) || !case.every_route(may_be) {
         return Ok(None);
     }
     if !case.control_host()?.passed() {
@@ -233,18 +232,28 @@ fn edge_unreachable(case: &Case<'_>) -> Held {
             return Ok(None);
         }
     }
+    if !is_refused_beyond(case) || !case.every_route(is_refused_beyond) {
+        return Ok(None);
+    }
     // Two ways out of this host that are both direct may have one firewall before them.
     if case.proxied() || case.others().any(|other| other.proxied()) {
         return Found::high().by(Control::ControlHost).yes();
     }
-    Found::undetermined().by(Control::ControlHost).yes()
+    Ok(None)
+}
+
+/// Whether the proxy's answer may be its word for a name that it does not know, too.
+fn says_nothing_of_it(case: &Case<'_>) -> bool {
+    let bare = |proxy: &ProxyFailure| matches!(proxy.status, Some(500 | 502 | 504));
+    case.proxy().is_some_and(|proxy| bare(&proxy) && may_be_the_name(&proxy))
 }
 
 /// Whether a route failed where the target should have answered: its own connection, or the proxy's
 /// word (or silence) that it could not make one.
 fn is_refused_beyond(case: &Case<'_>) -> bool {
     let by_the_proxy = case.proxy().is_some_and(|proxy| {
-        let bare = matches!(proxy.status, Some(500 | 502..=504)) && !may_be_the_name(&proxy);
+        let bare = matches!(proxy.status, Some(500 | 502..=504))
+            && (!may_be_the_name(&proxy) || fails_by_address(case));
         let says_so = could_not_connect(&proxy) && proxy.socks != Some(4);
         says_so || bare && !could_not_resolve(&proxy) || proxy.kind == ProxyKind::Timeout
     });

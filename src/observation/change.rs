@@ -80,7 +80,6 @@ impl Control {
         Self::OtherPort,
         Self::OtherName,
         Self::SmallHello,
-        Self::SplitHello,
         Self::ClampedSegments,
         Self::OlderTls,
         Self::NameElsewhere,
@@ -95,6 +94,7 @@ impl Control {
         Self::Http1,
         Self::TtlWalk,
         Self::LongerTimeout,
+        Self::SplitHello,
         Self::Repeat,
     ];
 

@@ -83,7 +83,7 @@ impl Reader {
         loop {
             match parse(&self.read)? {
                 // However it comes in pieces, the limit is the same.
-                Some(head) if head.length > HEAD_LIMIT => return Err(ProxyKind::NotAProxy),
+                Some(head) if head.length > HEAD_LIMIT => return Err(ProxyKind::Other),
                 Some(head) => {
                     self.read.drain(..head.length);
                     // An interim answer says nothing yet (RFC 9110 15.2); 101 is the last of its
@@ -91,6 +91,10 @@ impl Reader {
                     if !matches!(head.status, 100 | 102..=199) {
                         return Ok(head);
                     }
+                }
+                // It speaks HTTP, and does not come to an end.
+                None if self.read.len() > HEAD_LIMIT && self.read.starts_with(b"HTTP/1.") => {
+                    return Err(ProxyKind::Other);
                 }
                 None if self.read.len() > HEAD_LIMIT => return Err(ProxyKind::NotAProxy),
                 None => match self.more(stream).await {
