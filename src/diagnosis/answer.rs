@@ -7,18 +7,6 @@ use crate::observation::{Change, Control, HttpKind, Response};
 use crate::provider::{Provider, Reading};
 
 rules! { RULES
-    /// The inspecting device answers in the API's place that it does not reach or trust the target. Where no
-    /// other route does, it may be the target that is down.
-    InspectionUpstreamFailed upstream_of_the_inspection,
-
-    /// A refusal, an error or a redirect that neither the API nor its edge made: it stands in the place of the
-    /// provider's own host, under a chain that no public root verifies, and has no mark of theirs.
-    BlockPage block_page,
-
-    /// A success, or a demand for the network's own login (407, 511), in the place of the provider's own host:
-    /// it came under a chain that no public root verifies, and has no mark of API or edge.
-    ResponseReplaced response_replaced,
-
     /// A gateway of ours answers in the API's shape that the provider behind it fails.
     GatewayUpstreamFailed behind_our_gateway,
 
@@ -128,9 +116,7 @@ fn stays(target: &TargetFacts, response: &Response) -> bool {
     }
 }
 
-// ---- answers made on the way
-
-fn bad<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading, Author)> {
+pub(super) fn bad<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading, Author)> {
     let (response, reading, author) = case.answer()?;
     bad_answer(case.target(), response, &reading, author)?;
     let author = if author == Author::Unknown { compared(case, response) } else { author };
@@ -148,103 +134,6 @@ fn compared(case: &Case<'_>, response: &Response) -> Author {
     let same = theirs.find(|(other, ..)| other.status == response.status);
     same.map_or(Author::Middlebox, |(_, _, author)| author)
 }
-
-/// What was answered in the target's place, or perhaps by itself: then nobody can be named.
-fn by_middlebox<'a>(case: &Case<'a>) -> Option<(&'a Response, Found)> {
-    match bad(case)? {
-        (response, _, Author::Middlebox) => Some((response, Found::high())),
-        (response, _, Author::Unknown) if is_marked_by_a_device(response) => {
-            Some((response, Found::high()))
-        }
-        // A server of its own has many reasons for most refusals, and few for these.
-        (response, _, Author::Unknown) => {
-            matches!(response.status, 200..=399 | 403 | 407 | 451 | 502 | 504 | 511)
-                .then(|| (response, Found::undetermined()))
-        }
-        (_, _, Author::Origin | Author::Edge | Author::Proxy) => None,
-    }
-}
-
-fn upstream_of_the_inspection(case: &Case<'_>) -> Held {
-    let Some((response, found)) = by_middlebox(case) else { return Ok(None) };
-    let tunnelled = case.chain().is_some();
-    if !tunnelled || !says_upstream_failed(response) {
-        return Ok(None);
-    }
-    if case.other_route_arrives() {
-        return found.by_other_route().yes();
-    }
-    Found::undetermined().yes()
-}
-
-/// Whether an inspecting device answers in the target's place that it could not connect to it.
-pub(super) fn says_upstream_unreached(case: &Case<'_>) -> bool {
-    let says = |response: &Response| {
-        let squid = response.header("x-squid-error").unwrap_or_default();
-        let status = response.header("proxy-status").unwrap_or_default();
-        squid.starts_with("ERR_CONNECT_FAIL") || status.contains("error=connection_")
-    };
-    bad(case).is_some_and(|(response, _, author)| !author.is_provider() && says(response))
-}
-
-/// Whether an inspecting device answers in the target's place that what is behind it failed.
-pub(super) fn refused_upstream(case: &Case<'_>) -> bool {
-    bad(case).is_some_and(|(response, _, author)| {
-        !author.is_provider() && case.chain().is_some() && says_upstream_failed(response)
-    })
-}
-
-/// Whether a device marks an answer as its own.
-fn is_marked_by_a_device(response: &Response) -> bool {
-    response.header("x-squid-error").is_some() || response.header("proxy-status").is_some()
-}
-
-/// Whether a device says that what is behind it failed: 502 and 504 mean that (RFC 9110 15.6.3, 15.6.5), else
-/// by squid's own error, or by `Proxy-Status` (RFC 9209 2.3).
-fn says_upstream_failed(response: &Response) -> bool {
-    const SQUID: &[&str] = &[
-        "ERR_SECURE_CONNECT_FAIL",
-        "ERR_CONNECT_FAIL",
-        "ERR_READ_ERROR",
-        "ERR_READ_TIMEOUT",
-        "ERR_DNS_FAIL",
-        "ERR_CANNOT_FORWARD",
-        "ERR_ZERO_SIZE_OBJECT",
-        "ERR_LIFETIME_EXP",
-    ];
-    let squid = response.header("x-squid-error").unwrap_or_default();
-    let status = response.header("proxy-status").unwrap_or_default();
-    let behind = ["tls_", "connection_", "dns_", "destination_", "http_response_incomplete"];
-    matches!(response.status, 502 | 504)
-        || SQUID.iter().any(|error| squid.starts_with(error))
-        || behind.iter().any(|error| status.contains(&format!("error={error}")))
-            && !status.contains("prohibited")
-}
-
-fn block_page(case: &Case<'_>) -> Held {
-    match by_middlebox(case) {
-        Some((response, found)) if response.status >= 300 && !is_network_login(response) => {
-            // A server's own trouble looks the same through a device that passes it on.
-            let may_be_theirs = response.status >= 500 && !case.other_route_arrives();
-            if may_be_theirs { Found::undetermined().yes() } else { found.yes() }
-        }
-        Some(_) | None => Ok(None),
-    }
-}
-
-/// RFC 9110 15.5.8, RFC 6585 6: a login of the network, not of the API.
-fn is_network_login(response: &Response) -> bool {
-    matches!(response.status, 407 | 511)
-}
-
-fn response_replaced(case: &Case<'_>) -> Held {
-    match by_middlebox(case) {
-        Some((_, found)) => found.yes(),
-        None => Ok(None),
-    }
-}
-
-// ---- the provider's edge
 
 /// An answer of the edge: with its mark, or on the provider's own host over a public chain.
 fn by_edge<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading)> {
@@ -355,8 +244,6 @@ fn redirect_unexpected(case: &Case<'_>) -> Held {
         _ => Ok(None),
     }
 }
-
-// ---- the API itself
 
 /// What the provider says that this answer means.
 fn api(case: &Case<'_>) -> Option<Cause> {

@@ -67,7 +67,9 @@ fn over_tcp_it_differs(case: &Case<'_>) -> Held {
 /// handshake that is cut without a word is met at the right one.
 fn is_astray(failure: &Failure) -> bool {
     match failure {
-        Failure::Tcp(_) | Failure::Local(_) => true,
+        // Who refuses what goes there is not the one who is there.
+        Failure::Tcp(failure) => failure.icmp.is_none_or(|icmp| !icmp.is_prohibition()),
+        Failure::Local(_) => true,
         Failure::Tls(failure) => !matches!(
             failure.kind,
             TlsKind::Timeout | TlsKind::Reset | TlsKind::Closed | TlsKind::Alert

@@ -2,7 +2,7 @@
 //! own. How a handshake is cut is `tls`.
 
 use super::Held;
-use super::answer::refused_upstream;
+use super::between::refused_upstream;
 use super::case::{Case, Found, Seen};
 use super::portal::is_sign_in;
 use crate::cause::Party;

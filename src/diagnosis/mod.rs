@@ -11,6 +11,7 @@ mod rule;
 mod answer;
 mod astray;
 mod author;
+mod between;
 mod case;
 mod certificate;
 mod connect;
@@ -234,6 +235,7 @@ const FAULTS: &[&[Rule]] = &[
     certificate::RULES,
     http::RULES,
     credential::RULES,
+    between::RULES,
     answer::RULES,
     verdict::RULES,
 ];

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::answer::says_upstream_unreached;
+use super::between::says_upstream_unreached;
 use super::case::{Case, Found, Needed, Seen, proxy_failure};
 use super::connect::{could_not_connect, could_not_resolve, fails_by_address, may_be_the_name};
 use super::hops::our_firewall;

@@ -99,7 +99,7 @@ fn misbehaviour_is_found_to_be_what_it_is() {
         (Behaviour::ResetAfterConnect, "proxy reset"),
         (Behaviour::Garbage, "proxy not_a_proxy"),
         (Behaviour::TlsBytes, "proxy not_a_proxy"),
-        (Behaviour::EndlessHead, "proxy not_a_proxy"),
+        (Behaviour::EndlessHead, "proxy other"),
         (Behaviour::TunnelThenSilent, "tls timeout"),
         (Behaviour::TunnelThenClose, "tls closed"),
         (Behaviour::TunnelThenReset, "tls reset"),
