@@ -24,14 +24,25 @@ type Cell = Arc<tokio::sync::Mutex<Option<(Instant, Walked)>>>;
 /// The key of a control as it was walked, and its trip.
 type Walked = (Key, Trip);
 
+/// What a control showed, and how often it was measured.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    ever: bool,
+    last: bool,
+    times: u32,
+}
+
+/// Measurements without success that make "never": one may have met an outage.
+const NEVER: u32 = 3;
+
 /// The standing controls of a plan.
 #[derive(Debug)]
 pub struct Controls {
     plan: Arc<Plan>,
     network: Arc<Network>,
     cells: Mutex<BTreeMap<Key, Cell>>,
-    /// Where they were measured: whether a control host ever worked, what another showed last.
-    worked: Mutex<BTreeMap<Key, bool>>,
+    /// What they showed where they were measured.
+    worked: Mutex<BTreeMap<Key, Shown>>,
 }
 
 impl Controls {
@@ -95,15 +106,15 @@ impl Controls {
         let shows = control_passed(change.control(), &trip);
         let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
         let known = worked.entry(key).or_default();
-        *known = shows || (*known && change.control() == Control::ControlHost);
+        *known =
+            Shown { ever: known.ever || shows, last: shows, times: known.times.saturating_add(1) };
         Some(shows)
     }
 
     /// A control host that is dead itself: what it did before says nothing any more.
     pub fn forget(&self, route: &str, change: Change) {
         let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_it = worked.iter_mut().filter(|((of, _, other), _)| of == route && *other == change);
-        of_it.for_each(|(_, works)| *works = false);
+        worked.retain(|(of, _, other), _| !(of == route && *other == change));
     }
 
     /// What is known from before of the control hosts that took the same way.
@@ -113,10 +124,10 @@ impl Controls {
         let same = |(of, by, change): &Key| {
             *of == name && *by == way && change.control() == Control::ControlHost
         };
-        let of_route = || worked.iter().filter(|(key, _)| same(key)).map(|(_, works)| *works);
-        if of_route().any(|works| works) {
+        let of_route = || worked.iter().filter(|(key, _)| same(key)).map(|(_, shown)| *shown);
+        if of_route().any(|shown| shown.ever) {
             Baseline::Good
-        } else if of_route().next().is_some() {
+        } else if of_route().any(|shown| shown.times >= NEVER) {
             Baseline::Bad
         } else {
             Baseline::Unknown
@@ -130,7 +141,12 @@ impl Controls {
         let others = worked.iter().filter(|((of, by, change), _)| {
             *of == name && *by == way && change.control() != Control::ControlHost
         });
-        others.map(|((_, _, change), shows)| (change.control(), *shows)).collect()
+        // A page that came as it is once may come otherwise; what is redirected now is redirected.
+        let shows = |change: Change, shown: &Shown| match change {
+            Change::Portal => shown.ever,
+            _ => shown.last,
+        };
+        others.map(|((_, _, change), shown)| (change.control(), shows(*change, shown))).collect()
     }
 
     /// Carries over what is known of routes that a new plan still has, and of logins.

@@ -78,6 +78,10 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
                 let ran = evidence.outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
                 let room = EXPERIMENTS.saturating_sub(ran);
                 let room = if round < ROUNDS && Instant::now() < deadline { room } else { 0 };
+                // What cannot be run takes nobody's place.
+                let (asked, cannot): (Vec<_>, Vec<_>) =
+                    asked.into_iter().partition(|experiment| inquiry.can_run(experiment));
+                evidence.outcomes.extend(inquiry.experiments(cannot, deadline).await);
                 let (run, left): (Vec<_>, Vec<_>) =
                     asked.into_iter().enumerate().partition(|(place, _)| *place < room);
                 let run: Vec<Experiment> =
@@ -212,6 +216,14 @@ impl Inquiry {
             Outcome { experiment, result }
         });
         side_by_side(outcomes).await
+    }
+
+    /// Whether the plan has a trip for it.
+    fn can_run(&self, experiment: &Experiment) -> bool {
+        self.taken(&experiment.route).is_some_and(|(taken, _)| {
+            let plan = &self.context.plan;
+            plan.vary((&self.target, &taken), &self.trip(&taken), experiment.change).is_ok()
+        })
     }
 
     async fn experiment(&self, experiment: &Experiment) -> Result<Trip, NotRun> {

@@ -3,7 +3,7 @@
 use super::case::{Case, Found};
 use super::{Author, Held, Key, TargetFacts};
 use crate::cause::{Cause, Party, Status};
-use crate::observation::{Change, Control, HttpKind, Response};
+use crate::observation::{Change, Control, HttpKind, Response, Trust};
 use crate::provider::{Provider, Reading};
 
 rules! { RULES
@@ -126,7 +126,9 @@ pub(super) fn bad<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading, Author)
 /// Who wrote an answer that has no mark, by what the provider itself answers over another route: the same
 /// is its own, and another one was made on the way.
 fn compared(case: &Case<'_>, response: &Response) -> Author {
-    let answers = case.others().filter_map(|other| other.answer());
+    let is_public =
+        |other: &Case<'_>| other.chain().is_some_and(|chain| chain.trust() == Trust::Public);
+    let answers = case.others().filter(is_public).filter_map(|other| other.answer());
     let mut theirs = answers.filter(|(_, _, author)| author.is_provider()).peekable();
     if theirs.peek().is_none() {
         return Author::Unknown;

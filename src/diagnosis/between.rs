@@ -24,7 +24,7 @@ rules! { RULES
 fn by_middlebox<'a>(case: &Case<'a>) -> Option<(&'a Response, Found)> {
     match bad(case)? {
         (response, _, Author::Middlebox) => Some((response, Found::high())),
-        (response, _, Author::Unknown) if is_marked_by_a_device(response) => {
+        (response, _, Author::Unknown) if is_marked_by_a_device(case, response) => {
             Some((response, Found::high()))
         }
         // A server of its own has many reasons for most refusals, and few for these.
@@ -66,8 +66,10 @@ pub(super) fn refused_upstream(case: &Case<'_>) -> bool {
 }
 
 /// Whether a device marks an answer as its own.
-fn is_marked_by_a_device(response: &Response) -> bool {
-    response.header("x-squid-error").is_some() || response.header("proxy-status").is_some()
+fn is_marked_by_a_device(case: &Case<'_>, response: &Response) -> bool {
+    // Reverse proxies of the site's own speak of themselves by the second, too (RFC 9209 2).
+    let by_the_proxy = case.proxied() && response.header("proxy-status").is_some();
+    response.header("x-squid-error").is_some() || by_the_proxy
 }
 
 /// Whether a device says that what is behind it failed: 502 and 504 mean that (RFC 9110 15.6.3, 15.6.5), else

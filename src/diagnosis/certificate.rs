@@ -11,6 +11,10 @@ use crate::observation::{
 };
 
 rules! { RULES
+    /// The issuer of the leaf is no root and its certificate was not sent, though it exists: another chain
+    /// that was seen has it, or the leaf carries the timestamps that only public CAs' have.
+    CertIncompleteChain incomplete_chain,
+
     /// The device that inspects this route shows unrelated hosts under the CA that is trusted here, and the
     /// target under one that is not: it does not trust or reach the target itself.
     InspectionUpstreamFailed inspector_distrusts,
@@ -46,10 +50,6 @@ rules! { RULES
     /// The certificate is its own issuer. The server's where every route shows the same one; else a device may
     /// stand in the server's place.
     CertSelfSigned cert_self_signed,
-
-    /// The issuer of the leaf is no root and its certificate was not sent, though it exists: another chain
-    /// that was seen has it, or the leaf carries the timestamps that only public CAs' have.
-    CertIncompleteChain incomplete_chain,
 
     /// No root that is known here leads to the issuer of the certificate. The server's where every route shows
     /// the same one; else a device may stand in the server's place.
@@ -123,7 +123,7 @@ fn behind_the_certificate(case: &Case<'_>, refuses: bool) -> Held {
     };
     let reading = (case.target().provider.facts().read)(response);
     let refused = response.status >= 300;
-    if reading.origin_mark || refused != refuses || is_sign_in(response) {
+    if reading.origin_mark || refused != refuses || is_sign_in(response, &case.target().host) {
         return Ok(None);
     }
     let found = if known { Found::high() } else { Found::medium() };

@@ -73,7 +73,9 @@ fn sign_in_inside(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     match case.answer() {
-        Some((response, _, Author::Middlebox)) if is_sign_in(response) => Found::high().yes(),
+        Some((response, _, Author::Middlebox)) if is_sign_in(response, &case.target().host) => {
+            Found::high().yes()
+        }
         Some(_) | None => Ok(None),
     }
 }

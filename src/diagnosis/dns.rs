@@ -78,6 +78,14 @@ fn private_answer_missing(case: &Case<'_>) -> Held {
     if private.is_empty() || case.proxied() || case.trip().lookup.source != Source::Dns {
         return Ok(None);
     }
+    // What the API says of request, key or itself is not about where it was asked from.
+    let forbids = |status: u16| matches!(status, 403 | 404);
+    if case
+        .answer()
+        .is_some_and(|(response, _, author)| author.is_provider() && !forbids(response.status))
+    {
+        return Ok(None);
+    }
     let is_private = |address: &IpAddr| private.iter().any(|range| range.contains(*address));
     let denied = case.lookup_failure().is_some_and(|(_, failure)| is_denial(failure.kind));
     let addresses = case.trip().lookup.addresses();
@@ -145,6 +153,9 @@ fn is_denial(kind: DnsKind) -> bool {
 }
 
 fn injected(case: &Case<'_>) -> Held {
+    if case.answered_by_provider() {
+        return Ok(None);
+    }
     let Some(question) = asked(&case.trip().lookup).find(|question| !question.late.is_empty())
     else {
         return Ok(None);
@@ -284,12 +295,21 @@ fn resolver_unreachable(case: &Case<'_>) -> Held {
 fn resolver_failing(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.lookup_failure() else { return Ok(None) };
     let fails = |kind| is_refusal(kind) || is_denial(kind);
+    // One outside name that it answers is another than every name.
+    let answered = |other: &Case<'_>| {
+        let lookup = &other.trip().lookup;
+        let outside = |address: &IpAddr| !Class::of(*address).is_inside();
+        lookup.source == Source::Dns && lookup.addresses().iter().any(outside)
+    };
+    if case.others().any(|other| answered(&other)) {
+        return Ok(None);
+    }
     if !fails(failure.kind) || !case.control_name()?.failed().and_then(kind).is_some_and(fails) {
         return Ok(None);
     }
     match case.other_resolver()?.trip().map(knows) {
         Some(true) => Found::high().by(Control::OtherResolver).yes(),
-        None if case.target().provider.owns(&case.target().host) => {
+        None if case.target().provider.owns(&case.target().host) && !case.looks_up_a_proxy() => {
             Found::medium().by(Control::ControlName).yes()
         }
         Some(false) | None if is_refusal(failure.kind) || case.other_route_arrives() => {
@@ -316,7 +336,9 @@ fn resolving<'a>(case: &Case<'a>) -> Result<Case<'a>, Needed> {
 /// How an independent resolver fails for the name that this route's proxy could not resolve.
 fn behind_the_proxy(case: &Case<'_>) -> Result<Option<DnsKind>, Needed> {
     let Some(failure) = case.proxy() else { return Ok(None) };
-    if !could_not_resolve(&failure) && !says_so_of_no_name(case, &failure)? {
+    if case.other_route_arrives()
+        || !could_not_resolve(&failure) && !says_so_of_no_name(case, &failure)?
+    {
         return Ok(None);
     }
     let Some(trip) = case.seen(Change::OtherResolver)?.failed() else { return Ok(None) };
@@ -336,10 +358,17 @@ fn name_missing(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     match case.other_resolver()?.trip() {
+        // Over another route it has a server.
+        Some(_) if case.other_route_arrives() => Ok(None),
         Some(other) if kind(other).is_some_and(is_denial) => {
+            // Where port 53 is redirected, the other resolver was not asked.
+            if case.seen(Change::UnanswerableResolver)?.failed().is_some() {
+                return Found::undetermined().yes();
+            }
             Found::high().by(Control::OtherResolver).yes()
         }
         Some(_) => Ok(None),
+        None if asked(&case.trip().lookup).any(says_it_filters) => Ok(None),
         // A provider's own name is not misspelt: its absence is a filter's doing, or its own.
         None if case.target().provider.owns(&case.target().host) => Ok(None),
         None if case.other_route_arrives() => Ok(None),
@@ -357,9 +386,18 @@ fn zone_broken(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     match case.other_resolver()?.trip().and_then(kind) {
-        Some(kind) if is_refusal(kind) => Found::high().by(Control::OtherResolver).yes(),
+        // A server that refuses a stranger says nothing of the zone.
+        Some(kind) if is_refusal(kind) && kind != DnsKind::Refused => {
+            Found::high().by(Control::OtherResolver).yes()
+        }
         Some(_) | None => Ok(None),
     }
+}
+
+/// RFC 8914 4.16 to 4.19: the resolver says itself that it blocks, censors, filters or may not.
+fn says_it_filters(question: &Question) -> bool {
+    let reply = question.reply.as_ref();
+    reply.is_some_and(|reply| reply.errors.iter().any(|error| (15..=18).contains(&error.code)))
 }
 
 fn name_filtered(case: &Case<'_>) -> Held {
@@ -368,13 +406,8 @@ fn name_filtered(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     let found = for_this_name(case)?;
-    // RFC 8914 4.16 to 4.19: the resolver says itself that it blocks, censors, filters or may not.
-    let says_so = |question: &Question| {
-        let reply = question.reply.as_ref();
-        reply.is_some_and(|reply| reply.errors.iter().any(|error| (15..=18).contains(&error.code)))
-    };
     let unproven = found.as_ref().is_some_and(|found| found.confidence == Confidence::Low);
-    if unproven && asked(lookup).any(says_so) && case.control_name()?.passed() {
+    if unproven && asked(lookup).any(says_it_filters) && case.control_name()?.passed() {
         return Found::medium().by(Control::ControlName).yes();
     }
     Ok(found)

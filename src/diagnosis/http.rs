@@ -1,7 +1,7 @@
 //! An answer that did not come, or not whole.
 
-use super::Held;
-use super::case::{Case, Found};
+use super::case::{Case, Found, Needed};
+use super::{Held, Key};
 use crate::cause::{Party, Status};
 use crate::observation::{Change, Control, HttpFailure, HttpKind, Leg, Trust};
 
@@ -70,7 +70,7 @@ fn whose(case: &Case<'_>, leg: &Leg, failure: &HttpFailure) -> Held {
 fn h2_broken(case: &Case<'_>) -> Held {
     match case.http() {
         Some((leg, failure)) if is_h2(leg) && may_be_h2(failure) => {
-            if case.seen(Change::Http1)?.passed() {
+            if case.seen(Change::Http1)?.passed() && !passes_without_key(case)? {
                 let everywhere =
                     case.every_route(|other| other.http().is_some_and(|(leg, _)| is_h2(leg)));
                 let public = leg.chain.as_ref().is_some_and(|chain| chain.trust() == Trust::Public);
@@ -89,6 +89,12 @@ fn h2_broken(case: &Case<'_>) -> Held {
         }
         _ => Ok(None),
     }
+}
+
+/// Whether it is the key that makes the difference: no other control carries it.
+fn passes_without_key(case: &Case<'_>) -> Result<bool, Needed> {
+    let keyed = matches!(case.target().key, Key::InForce(_));
+    Ok(keyed && case.seen(Change::NoKey)?.passed())
 }
 
 fn is_h2(leg: &Leg) -> bool {
@@ -115,7 +121,10 @@ fn may_be_h2(failure: &HttpFailure) -> bool {
 
 fn slow_beyond_the_timeout(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.http() else { return Ok(None) };
-    if failure.kind != HttpKind::Timeout || !case.seen(Change::LongerTimeout)?.passed() {
+    if failure.kind != HttpKind::Timeout
+        || !case.seen(Change::LongerTimeout)?.passed()
+        || passes_without_key(case)?
+    {
         return Ok(None);
     }
     let found = whose(case, leg, failure)?;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Held;
+use super::astray::is_astray;
 use super::case::{Case, Found, Seen};
 use crate::observation::{
     Chain, Change, Control, DnsKind, Failure, LocalKind, Response, Source, TcpKind, TlsKind, Trip,
@@ -162,7 +163,8 @@ fn is_dated(trip: &Trip) -> bool {
 fn hosts_override(case: &Case<'_>) -> Held {
     let unusable =
         case.lookup_failure().is_some_and(|(_, failure)| failure.kind == DnsKind::UnusableAddress);
-    if case.trip().lookup.source != Source::Hosts || case.stopped().is_none() && !unusable {
+    let astray = case.stopped().is_some_and(|(_, failure)| is_astray(failure));
+    if case.trip().lookup.source != Source::Hosts || !astray && !unusable {
         return Ok(None);
     }
     let ours = case.trip().lookup.addresses();

@@ -273,7 +273,12 @@ pub fn diagnose(evidence: &Evidence) -> Decision {
     }
     // What is cut off where there are too many is the dearest, on every route alike.
     asked.sort_by_key(|one| {
-        (one.change != Change::Repeat, one.change.control().rank(), one.clone())
+        let first = match one.change {
+            Change::Repeat => 0,
+            Change::ControlHost(_) | Change::ControlTunnel(_) => 1,
+            _ => 2,
+        };
+        (first, one.change.control().rank(), one.clone())
     });
     asked.dedup();
     asked.retain(|experiment| !evidence.outcomes.iter().any(|done| done.experiment == *experiment));

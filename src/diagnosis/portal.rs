@@ -39,13 +39,19 @@ fn asks_to_sign_in(case: &Case<'_>) -> Held {
     if case.proxied() || case.answered_by_provider() {
         return Ok(None);
     }
-    if case.answer().is_some_and(|(response, _, author)| {
-        matches!(author, Author::Middlebox | Author::Unknown) && is_sign_in(response)
-    }) {
-        return Found::high().yes();
+    let own = &case.target().host;
+    match case.answer() {
+        Some((response, _, Author::Middlebox)) if is_sign_in(response, own) => {
+            return Found::high().yes();
+        }
+        // A service of the organisation's own may want a login of its own: only what says that it is the network's.
+        Some((response, _, Author::Unknown)) if response.status == 511 => {
+            return Found::high().yes();
+        }
+        Some(_) | None => {}
     }
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
-    if failure.kind == TlsKind::NotTls && is_sign_in_head(&failure.first_bytes) {
+    if failure.kind == TlsKind::NotTls && is_sign_in_head(&failure.first_bytes, own) {
         return Found::medium().yes();
     }
     let is_public = leg.chain.as_ref().is_none_or(|chain| chain.is_public());
@@ -57,7 +63,7 @@ fn asks_to_sign_in(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     match case.seen(Change::UntrustedHandshake(leg.address))?.trip().and_then(answer_of) {
-        Some(response) if is_sign_in(response) => {
+        Some(response) if is_sign_in(response, own) => {
             Found::medium().by(Control::UntrustedHandshake).yes()
         }
         Some(_) | None => Ok(None),
@@ -73,8 +79,9 @@ fn answer_of(trip: &Trip) -> Option<&Response> {
 
 /// Whether an answer wants a person to sign in: by its status (RFC 6585 6), by where it sends to, or by a
 /// field for a password.
-pub(super) fn is_sign_in(response: &Response) -> bool {
-    let leads = || response.redirect().is_some_and(|redirect| leads_to_sign_in(redirect.location));
+pub(super) fn is_sign_in(response: &Response, own: &str) -> bool {
+    let leads =
+        || response.redirect().is_some_and(|redirect| leads_to_sign_in(redirect.location, own));
     let asks = || {
         let body = response.body.to_ascii_lowercase();
         ["type=\"password\"", "type='password'", "type=password"].iter().any(|f| body.contains(f))
@@ -83,30 +90,37 @@ pub(super) fn is_sign_in(response: &Response) -> bool {
 }
 
 /// Whether a plain answer where TLS was awaited sends to a sign-in.
-fn is_sign_in_head(first_bytes: &str) -> bool {
+fn is_sign_in_head(first_bytes: &str, own: &str) -> bool {
     let head = first_bytes.to_ascii_lowercase();
     let location = head.split("location:").nth(1).unwrap_or_default();
     head.starts_with("http/")
-        && (head.contains(" 511 ") || leads_to_sign_in(location.lines().next().unwrap_or_default()))
+        && (head.contains(" 511 ")
+            || leads_to_sign_in(location.lines().next().unwrap_or_default(), own))
 }
 
-/// The words that sign-in pages have in their addresses, whoever makes them.
-fn leads_to_sign_in(location: &str) -> bool {
+/// Whether a redirect leads to a sign-in, by the words that such pages have in their host or path, whoever makes
+/// them: not behind the `?`, where a refusal names what was asked for, and not at the host itself.
+fn leads_to_sign_in(location: &str, own: &str) -> bool {
     const WORDS: &[&str] = &[
         "login",
         "logon",
         "signin",
-        "sign-in",
-        "sign_in",
+        "sign",
         "captive",
         "hotspot",
         "portal",
         "guest",
         "splash",
         "authenticate",
+        "auth",
+        "wifi",
+        "welcome",
     ];
-    let location = location.to_ascii_lowercase();
-    WORDS.iter().any(|word| location.contains(word))
+    let location = location.trim().to_ascii_lowercase();
+    let place = location.split(['?', '#']).next().unwrap_or_default();
+    let host = place.split("//").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+    let elsewhere = host != own.to_ascii_lowercase();
+    elsewhere && place.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
 #[cfg(test)]
@@ -125,15 +139,20 @@ mod tests {
     fn a_sign_in_is_told_from_a_refusal() {
         for to in ["https://wifi.example/guest/start?u=x", "http://10.0.0.1/login.html", "/signin"]
         {
-            assert!(is_sign_in(&redirect(to)), "{to}");
+            assert!(is_sign_in(&redirect(to), "api.example"), "{to}");
         }
-        for to in ["https://filter.corp.example/blocked?url=x", "https://www.example.com/", ""] {
-            assert!(!is_sign_in(&redirect(to)), "{to}");
+        for to in [
+            "https://filter.corp.example/blocked?url=https://portal.example/login",
+            "https://api.example/login",
+            "https://www.example.com/bloginfo",
+            "",
+        ] {
+            assert!(!is_sign_in(&redirect(to), "api.example"), "{to}");
         }
         let page =
             |status, body: &str| Response { status, body: body.into(), ..Response::default() };
-        assert!(is_sign_in(&page(511, "")));
-        assert!(is_sign_in(&page(200, "<form><input TYPE=\"password\" name=p></form>")));
-        assert!(!is_sign_in(&page(403, "<h1>blocked by policy</h1>")));
+        assert!(is_sign_in(&page(511, ""), ""));
+        assert!(is_sign_in(&page(200, "<form><input TYPE=\"password\" name=p></form>"), ""));
+        assert!(!is_sign_in(&page(403, "<h1>blocked by policy</h1>"), ""));
     }
 }

@@ -158,6 +158,12 @@ impl<'a> Case<'a> {
     /// Whether the independent resolver gave an address that is not among ours, and the way to it works.
     pub(super) fn other_address_works(&self) -> Result<bool, Needed> {
         let Seen::Passed(trip) = self.other_resolver()? else { return Ok(false) };
+        let theirs = trip.lookup.addresses();
+        // An address that both give is not the resolver's mistake, whether it works or not.
+        let mut tried = self.trip().legs.iter().map(|leg| leg.address.ip());
+        if tried.any(|address| theirs.contains(&address)) {
+            return Ok(false);
+        }
         let ours = self.trip().lookup.addresses();
         let reached = trip.legs.iter().filter(|leg| leg.stop.is_none());
         Ok(reached.map(|leg| leg.address.ip()).any(|address| !ours.contains(&address)))

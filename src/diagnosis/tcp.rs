@@ -130,6 +130,10 @@ fn is_right_address(case: &Case<'_>, leg: &Leg) -> Result<Option<bool>, Needed> 
 /// Whether a name server outside of the organisation answered over this route.
 fn is_heard_from_outside(case: &Case<'_>) -> Result<bool, Needed> {
     let Some(trip) = case.other_resolver()?.trip() else { return Ok(false) };
+    // Where port 53 is redirected, whoever is asked, somebody near answers.
+    if !case.seen(Change::UnanswerableResolver)?.passed() {
+        return Ok(false);
+    }
     let outside = |question: &Question| {
         question.reply.is_some() && Class::of(question.server.address.ip()) == Class::Public
     };
@@ -156,6 +160,13 @@ fn uplink_down(case: &Case<'_>) -> Held {
     if is_prohibited_on_the_way(case.trip()) {
         return Ok(None);
     }
+    // A line that is down resets nothing, and brings no answer from outside.
+    let reset = |(_, failure): (&Leg, &TcpFailure)| {
+        matches!(failure.kind, TcpKind::Refused | TcpKind::Reset)
+    };
+    if case.tcp().is_some_and(reset) || case.tcp().is_some() && is_heard_from_outside(case)? {
+        return Ok(None);
+    }
     match case.control_host()? {
         Seen::Failed(control) if is_unreached(control) => {
             Found::with(case.when_control_fails()).by(Control::ControlHost).yes()
@@ -167,6 +178,11 @@ fn uplink_down(case: &Case<'_>) -> Held {
 fn rejected_by_icmp(case: &Case<'_>) -> Held {
     match case.tcp() {
         Some((leg, failure)) if failure.kind == TcpKind::IcmpProhibited => match failure.icmp {
+            // A hop outside may be the provider's own.
+            Some(icmp) if Class::of(icmp.offender) == Class::Public => {
+                let ours = case.other_route_arrives() && case.control_host()?.passed();
+                if ours { Found::high().yes() } else { Found::medium().yes() }
+            }
             Some(icmp) if icmp.offender != leg.address.ip() => Found::high().yes(),
             Some(_) | None => Ok(None),
         },

@@ -229,7 +229,7 @@ fn sni_filtered(case: &Case<'_>) -> Held {
     // An unrelated host has no reason to cut this name, and takes its own.
     let elsewhere = !case.proxied() && case.seen(Change::NameElsewhere(0))?.failed().is_some();
     if elsewhere && case.control_host()?.passed() {
-        return Found::high().party(Party::Firewall).by(Control::NameElsewhere).yes();
+        return Found::medium().party(Party::Firewall).by(Control::NameElsewhere).yes();
     }
     Found::undetermined().by(Control::OtherName).yes()
 }

@@ -166,7 +166,7 @@ impl Plan {
             writeln!(f, "    may ask the name servers: {NO_NAME}, which cannot exist")?;
         }
         if direct && allowed(Control::UnanswerableAddress) {
-            writeln!(f, "    may connect to: 192.0.2.254:{port}, where nobody can be")?;
+            writeln!(f, "    may connect to: 192.0.2.254:443, where nobody can be")?;
         }
         if direct && allowed(Control::OtherPort) {
             writeln!(f, "    may connect to: port {} of the same addresses", other_port(port))?;
@@ -187,6 +187,18 @@ impl Plan {
                     control.host, control.port
                 )?;
             }
+        }
+        if allowed(Control::ControlName) {
+            for control in &self.controls {
+                writeln!(f, "    may ask the name servers: {}", control.host)?;
+            }
+        }
+        if proxied && (allowed(Control::OtherRoute) || allowed(Control::OtherResolver)) {
+            writeln!(
+                f,
+                "    may ask its proxies: a tunnel to addresses of {}",
+                target.endpoint.host
+            )?;
         }
         if proxied && allowed(Control::RandomTunnel) {
             writeln!(f, "    may ask its proxies: a tunnel to {NO_NAME}:{port}")?;

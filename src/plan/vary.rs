@@ -57,6 +57,9 @@ impl Plan {
             | Change::OlderTls(_) => self.hello(&mut trip, change)?,
             Change::UntrustedHandshake(address) => {
                 tls(&mut trip)?.any_chain = true;
+                // There may be a secret in it.
+                let path = trip.request.path.split('?').next().unwrap_or_default().to_owned();
+                trip.request.path = path;
                 trip.hop.address = Some(address.ip());
             }
             Change::ControlTunnel(_) | Change::SameAddress(_) | Change::RandomTunnel => {
@@ -68,12 +71,6 @@ impl Plan {
             Change::NoKey => {}
         }
         trip.request.key = None;
-        // What another resolver names is not the configured proxy until it has proven that it is.
-        if change == Change::WithoutHosts
-            && let Some(tunnel) = &mut trip.tunnel
-        {
-            tunnel.credential = None;
-        }
         if let Some(tls) = &mut trip.tls {
             tls.client = None;
         }
@@ -150,6 +147,10 @@ impl Plan {
             return Ok(());
         }
         if !matches!(trip.hop.host, Host::Domain(_)) {
+            return Err(NotRun::NotApplicable);
+        }
+        // What other servers name is not the configured proxy until it has proven that it is.
+        if change == Change::WithoutHosts && trip.tunnel.is_some() {
             return Err(NotRun::NotApplicable);
         }
         if change == Change::UnanswerableResolver {

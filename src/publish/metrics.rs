@@ -69,7 +69,7 @@ metrics! {
     CHECK_INTERVAL "egressd_check_interval_seconds" Gauge "Seconds between two checks."
     TARGET_INFO "egressd_target_info" Gauge "1, with the provider and the configured labels of a target."
     ROUTE_INFO "egressd_route_info" Gauge "1, with the configured label of a route's way out."
-    CONTROL_UP "egressd_control_up" Gauge "1 where a control host works over a route when nothing is tested but it."
+    CONTROL_UP "egressd_control_up" Gauge "1 where a control shows what it should over a route while nothing else is tested; a control host has its own name."
     BUILD_INFO "egressd_build_info" Gauge "1, with the version."
     RELOAD_OK "egressd_config_last_reload_successful" Gauge "1 where the newest reload took, 0 where the old plan was kept."
     RELOAD_AT "egressd_config_last_reload_success_timestamp_seconds" Gauge "Unix time at which the plan in force was loaded."

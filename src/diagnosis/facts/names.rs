@@ -7,7 +7,9 @@ use crate::cause::Status;
 use crate::diagnosis::Held;
 use crate::diagnosis::case::{Case, Found, Seen};
 use crate::diagnosis::dns::asked;
-use crate::observation::{Answer, Change, Control, DnsKind, Family, Question, Source, Trip};
+use crate::observation::{
+    Answer, Change, Control, DnsKind, Failure, Family, Question, Source, Trip,
+};
 
 rules! { FACTS
     /// The look-up took longer than `probe.budget.dns`, and again in the repeat, though no address family was
@@ -65,6 +67,8 @@ fn dead_server(trip: &Trip) -> Option<SocketAddr> {
         question.reply.as_ref().is_some_and(|reply| !reply.addresses.is_empty())
     };
     let failed = |question: &&Question| match &question.stop {
+        // This host has no way to its family: its programs do not ask it either.
+        Some(stop) if matches!(stop.inner.as_deref(), Some(Failure::Local(_))) => false,
         Some(stop) => match stop.kind {
             DnsKind::Servfail
             | DnsKind::Refused
@@ -135,7 +139,8 @@ fn private_answer_missing(case: &Case<'_>) -> Held {
 
 fn intercepted(case: &Case<'_>) -> Held {
     let contradicted = || asked(&case.trip().lookup).any(|question| !question.late.is_empty());
-    if case.lookup_failure().is_none() && !contradicted() {
+    let fails = case.symptom().is_some();
+    if case.lookup_failure().is_none() && !(fails && contradicted()) {
         return Ok(None);
     }
     match case.seen(Change::UnanswerableResolver)? {
