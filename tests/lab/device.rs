@@ -7,17 +7,18 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::server::Acceptor;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::draw::Facts;
 use super::servers::{Authorities, ending, http};
-use super::words::{Certificate, OurSocks, Then};
+use super::words::{Answer, Certificate, End, Issuer, OurSocks, Then};
 use crate::support::Journal;
 use crate::support::http::{self as web, Protocol};
 use crate::support::pki::Leaf;
@@ -58,27 +59,72 @@ impl Device {
         if self.only.as_ref().is_some_and(|only| !only.contains(&name)) {
             return self.pass(stream, &name).await;
         }
-        let record = stream.wire.record();
         match &self.then {
-            Then::End(end) => {
-                let mut wire = stream.wire;
-                wire::end(&mut wire, &record, ending(*end)).await;
-                wire::settle(wire).await;
+            Then::End(end) => stop(stream.wire, b"", *end).await,
+            Then::Alert(code) => stop(stream.wire, &alert(*code), End::Close).await,
+            Then::Plain(text) => {
+                stop(stream.wire, self.facts.fill(text).as_bytes(), End::Close).await;
             }
-            Then::Answer(answer) => {
-                let behaviour = http(answer, &self.facts);
-                let config = self.leaf(&name).server_config(&behaviour.alpn());
-                let mut stream = TlsAcceptor::from(config).accept(stream).await?;
-                let protocol = Protocol::from_alpn(stream.get_ref().1.alpn_protocol());
-                let seen = Journal::new();
-                web::serve(&mut stream, &record, protocol, &behaviour, &seen).await;
-                wire::settle(stream.into_inner().0.wire).await;
-            }
+            Then::Answer(answer) => self.answer(stream, (&name, &self.certificate), answer).await?,
             Then::Forward => self.forward(stream, &name, (alpn, &[])).await?,
             Then::Strip(fields) => {
                 self.forward(stream, &name, (vec![b"http/1.1".to_vec()], fields)).await?;
             }
+            Then::Cut { after, then } => self.cut(stream, &name, (*after, *then)).await?,
+            Then::Refuse { larger_than, in_segments, offers_13: newest, end, alert: code } => {
+                let size = u64::try_from(stream.early.len()).expect("a few kilobytes");
+                let meant = larger_than.is_none_or(|limit| size > limit)
+                    && (!in_segments || stream.wire.segments() > 1)
+                    && (!newest || offers_13(&stream.early));
+                if !meant {
+                    return self.pass(stream, &name).await;
+                }
+                let bytes = code.map(alert).unwrap_or_default();
+                stop(stream.wire, &bytes, end.unwrap_or(End::Close)).await;
+            }
+            Then::Verify { trusts, answer } => {
+                let issuer = Issuer::Untrusted;
+                let untrusted = Certificate { issuer, ..Certificate::default() };
+                match (self.secured(&name, (alpn, *trusts)).await, answer) {
+                    (Ok(upstream), _) => {
+                        self.join(stream, (&name, &self.certificate), upstream).await?;
+                    }
+                    (Err(_), Some(answer)) => {
+                        self.answer(stream, (&name, &self.certificate), answer).await?;
+                    }
+                    (Err(_), None) => {
+                        self.answer(stream, (&name, &untrusted), &Answer::Api).await?;
+                    }
+                }
+            }
+            Then::ClientCertificate => {
+                let upstream = self.secured(&name, (alpn, Issuer::Public)).await?;
+                let agreed: Vec<&[u8]> = upstream.get_ref().1.alpn_protocol().into_iter().collect();
+                let clients = Some(&self.authorities.organisation);
+                let leaf = self.leaf(&name, &self.certificate);
+                let config = leaf.server_config_with(&agreed, rustls::ALL_VERSIONS, clients);
+                let mut upstream = upstream;
+                let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+                tokio::io::copy_bidirectional(&mut stream, &mut upstream).await?;
+            }
         }
+        Ok(())
+    }
+
+    async fn answer(
+        &self,
+        stream: Replayed,
+        (name, certificate): (&str, &Certificate),
+        answer: &Answer,
+    ) -> io::Result<()> {
+        let record = stream.wire.record();
+        let behaviour = http(answer, &self.facts);
+        let config = self.leaf(name, certificate).server_config(&behaviour.alpn());
+        let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+        let protocol = Protocol::from_alpn(stream.get_ref().1.alpn_protocol());
+        let seen = Journal::new();
+        web::serve(&mut stream, &record, protocol, &behaviour, &seen).await;
+        wire::settle(stream.into_inner().0.wire).await;
         Ok(())
     }
 
@@ -88,6 +134,25 @@ impl Device {
         tokio::io::copy_bidirectional(&mut stream, &mut upstream).await.map(drop)
     }
 
+    /// As if it were not there, until the server has said so many bytes.
+    async fn cut(&self, stream: Replayed, name: &str, (after, then): (u64, End)) -> io::Result<()> {
+        let upstream = self.dial(name).await?;
+        let record = stream.wire.record();
+        let (mut from_client, mut to_client) = tokio::io::split(stream);
+        let (from_server, mut to_server) = tokio::io::split(upstream);
+        let mut limited = from_server.take(after);
+        tokio::select! {
+            _ = tokio::io::copy(&mut from_client, &mut to_server) => return Ok(()),
+            _ = tokio::io::copy(&mut limited, &mut to_client) => {}
+        }
+        if limited.limit() == 0 {
+            let mut stream = from_client.unsplit(to_client);
+            wire::end(&mut stream.wire, &record, ending(then)).await;
+            wire::settle(stream.wire).await;
+        }
+        Ok(())
+    }
+
     /// Two connections, and what is said in one is said in the other, but for these fields of the request.
     async fn forward(
         &self,
@@ -95,24 +160,45 @@ impl Device {
         name: &str,
         (alpn, without): (Vec<Vec<u8>>, &[String]),
     ) -> io::Result<()> {
+        let mut upstream = self.secured(name, (alpn, Issuer::Public)).await?;
+        if without.is_empty() {
+            return self.join(stream, (name, &self.certificate), upstream).await;
+        }
+        let config = self.leaf(name, &self.certificate).server_config(&[b"http/1.1"]);
+        let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+        let Some((head, early)) = wire::read_head(&mut stream).await else { return Ok(()) };
+        let kept = head.split_inclusive("\r\n").filter(|line| {
+            let field = line.split(':').next().unwrap_or_default();
+            !without.iter().any(|gone| gone.eq_ignore_ascii_case(field))
+        });
+        upstream.write_all(kept.collect::<String>().as_bytes()).await?;
+        upstream.write_all(&early).await?;
+        tokio::io::copy_bidirectional(&mut stream, &mut upstream).await.map(drop)
+    }
+
+    /// Carries on, under a certificate of its own.
+    async fn join(
+        &self,
+        stream: Replayed,
+        (name, certificate): (&str, &Certificate),
+        mut upstream: TlsStream<TcpStream>,
+    ) -> io::Result<()> {
+        let agreed: Vec<&[u8]> = upstream.get_ref().1.alpn_protocol().into_iter().collect();
+        let config = self.leaf(name, certificate).server_config(&agreed);
+        let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+        tokio::io::copy_bidirectional(&mut stream, &mut upstream).await.map(drop)
+    }
+
+    /// TLS with the true server, whose certificate has to be of that authority.
+    async fn secured(
+        &self,
+        name: &str,
+        (alpn, trusts): (Vec<Vec<u8>>, Issuer),
+    ) -> io::Result<TlsStream<TcpStream>> {
         let to = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let upstream = self.dial(name).await?;
-        let connector = TlsConnector::from(self.client_config(alpn));
-        let mut upstream = connector.connect(to, upstream).await?;
-        let agreed = upstream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-        let agreed: Vec<&[u8]> = agreed.iter().map(Vec::as_slice).collect();
-        let config = self.leaf(name).server_config(&agreed);
-        let mut stream = TlsAcceptor::from(config).accept(stream).await?;
-        if !without.is_empty() {
-            let Some((head, early)) = wire::read_head(&mut stream).await else { return Ok(()) };
-            let kept = head.split_inclusive("\r\n").filter(|line| {
-                let field = line.split(':').next().unwrap_or_default();
-                !without.iter().any(|gone| gone.eq_ignore_ascii_case(field))
-            });
-            upstream.write_all(kept.collect::<String>().as_bytes()).await?;
-            upstream.write_all(&early).await?;
-        }
-        tokio::io::copy_bidirectional(&mut stream, &mut upstream).await.map(drop)
+        let connector = TlsConnector::from(self.client_config(alpn, trusts));
+        connector.connect(to, upstream).await
     }
 
     async fn dial(&self, name: &str) -> io::Result<TcpStream> {
@@ -120,9 +206,8 @@ impl Device {
         dial(to.ok_or(io::ErrorKind::NotFound)?).await
     }
 
-    fn client_config(&self, alpn: Vec<Vec<u8>>) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.roots.extend(self.authorities.public.roots().roots);
+    fn client_config(&self, alpn: Vec<Vec<u8>>, trusts: Issuer) -> Arc<ClientConfig> {
+        let roots = self.authorities.of(trusts).roots();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -133,12 +218,9 @@ impl Device {
         Arc::new(config)
     }
 
-    fn leaf(&self, name: &str) -> Arc<Leaf> {
+    fn leaf(&self, name: &str, certificate: &Certificate) -> Arc<Leaf> {
         let mut made = self.made.lock().expect("no panic while locked");
-        let make = || {
-            let leaf = self.authorities.leaf(&self.certificate, &self.facts, &[name]);
-            Arc::new(leaf)
-        };
+        let make = || Arc::new(self.authorities.leaf(certificate, &self.facts, &[name]));
         Arc::clone(made.entry(name.to_owned()).or_insert_with(make))
     }
 }
@@ -159,6 +241,28 @@ async fn hello(wire: &mut Wire) -> Option<(Vec<u8>, String, Vec<Vec<u8>>)> {
             return Some((early, name, alpn));
         }
     }
+}
+
+async fn stop(mut wire: Wire, bytes: &[u8], end: End) {
+    let record = wire.record();
+    wire.write_all(bytes).await.ok();
+    wire::end(&mut wire, &record, ending(end)).await;
+    wire::settle(wire).await;
+}
+
+/// A fatal one.
+fn alert(code: u8) -> Vec<u8> {
+    vec![0x15, 3, 3, 0, 2, 2, code]
+}
+
+/// The extension `supported_versions` (RFC 8446 4.2.1), with 1.3 in it.
+fn offers_13(hello: &[u8]) -> bool {
+    hello.windows(5).enumerate().any(|(place, five)| {
+        let versions = usize::from(five[4]);
+        five[..3] == [0, 0x2b, 0]
+            && five[3] == five[4].wrapping_add(1)
+            && hello[place + 5..].chunks(2).take(versions / 2).any(|version| version == [3, 4])
+    })
 }
 
 async fn dial(to: SocketAddr) -> io::Result<TcpStream> {

@@ -195,6 +195,7 @@ impl Facts {
         let (public, own) = (draw.word(), draw.word());
         self.set("public_issuer", format!("{public} Global Root R{}", draw.between(1, 9)));
         self.set("organisation_issuer", format!("{own} Internal CA {}", draw.between(1, 9)));
+        self.set("untrusted_issuer", format!("{own} Untrusted CA"));
         self.set("nobody_issuer", format!("{} Authority {}", draw.word(), draw.between(1, 99)));
         let text = format!("{} {} {}", draw.word(), draw.word(), draw.between(1000, 9999));
         self.set("text", text);

@@ -20,12 +20,13 @@ use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tls::{Behaviour as Tls, Options, Refusal, TlsServer};
 use crate::support::wire::Ending;
 
-/// The three authorities of a world.
+/// The authorities of a world.
 #[derive(Debug)]
 pub(crate) struct Authorities {
     pub(crate) public: Authority,
     pub(crate) organisation: Authority,
     pub(crate) nobody: Authority,
+    pub(crate) untrusted: Authority,
 }
 
 impl Authorities {
@@ -34,26 +35,33 @@ impl Authorities {
             public: Authority::with_intermediate(facts.get("public_issuer")),
             organisation: Authority::new(facts.get("organisation_issuer")),
             nobody: Authority::new(facts.get("nobody_issuer")),
+            untrusted: Authority::new(facts.get("untrusted_issuer")),
+        }
+    }
+
+    pub(crate) fn of(&self, issuer: Issuer) -> &Authority {
+        match issuer {
+            Issuer::Public => &self.public,
+            Issuer::Organisation => &self.organisation,
+            Issuer::Nobody => &self.nobody,
+            Issuer::Untrusted => &self.untrusted,
         }
     }
 
     pub(crate) fn leaf(&self, certificate: &Certificate, facts: &Facts, names: &[&str]) -> Leaf {
-        let authority = match certificate.issuer {
-            Issuer::Public => &self.public,
-            Issuer::Organisation => &self.organisation,
-            Issuer::Nobody => &self.nobody,
-        };
+        let authority = self.of(certificate.issuer);
         let other: Vec<String> =
             certificate.names.iter().flatten().map(|name| facts.fill(name)).collect();
         let other: Vec<&str> = other.iter().map(String::as_str).collect();
         let names = if other.is_empty() { names } else { &other };
         let flaw = match certificate.flaw {
-            None => return authority.leaf(names),
+            None => return authority.dated_leaf(names, certificate.days),
             Some(Flaw::Expired) => pki::Flaw::Expired,
             Some(Flaw::NotYetValid) => pki::Flaw::NotYetValid,
             Some(Flaw::WrongName) => pki::Flaw::WrongName,
             Some(Flaw::SelfSigned) => pki::Flaw::SelfSigned,
             Some(Flaw::MissingIntermediate) => pki::Flaw::MissingIntermediate,
+            Some(Flaw::ExpiredIntermediate) => pki::Flaw::ExpiredIntermediate,
         };
         authority.flawed_leaf(names, flaw)
     }
@@ -151,6 +159,11 @@ pub(crate) fn http(answer: &Answer, facts: &Facts) -> Http {
             status: 200,
             headers: vec![("content-type", "text/html".to_owned())],
             body: format!("<html><body>{}</body></html>", facts.get("text")).into_bytes(),
+        },
+        Answer::PageOf(size) => Http::Answer {
+            status: 200,
+            headers: vec![("content-type", "text/html".to_owned())],
+            body: facts.get("text").bytes().cycle().take(*size).collect(),
         },
         Answer::Says { status, headers: fields, body: text } => Http::Answer {
             status: *status,

@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) tls: Option<String>,
     pub(crate) alpn: Option<Vec<String>>,
     pub(crate) answer: Option<Answer>,
+    /// What its port 80 says, where that is something else.
+    pub(crate) plain: Option<Answer>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -74,6 +76,8 @@ pub(crate) struct Certificate {
     pub(crate) issuer: Issuer,
     /// Other names than the true ones.
     pub(crate) names: Option<Vec<String>>,
+    /// Valid from so many days after today, to so many; for very long where nothing is said.
+    pub(crate) days: Option<[i64; 2]>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -84,6 +88,8 @@ pub(crate) enum Flaw {
     WrongName,
     SelfSigned,
     MissingIntermediate,
+    /// The leaf is good, and the intermediate that signed it has expired.
+    ExpiredIntermediate,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
@@ -94,6 +100,8 @@ pub(crate) enum Issuer {
     /// Whose root is `{organisation_ca}`, which a case may trust.
     Organisation,
     Nobody,
+    /// The other CA of an inspecting device, for what it does not trust itself.
+    Untrusted,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -128,6 +136,8 @@ pub(crate) enum Answer {
     Api,
     /// 200 and a page with `{text}`.
     Page,
+    /// The same with so many bytes.
+    PageOf(usize),
     /// Those, and nothing more.
     Says {
         status: u16,
@@ -186,12 +196,23 @@ pub(crate) enum Answer {
 pub(crate) struct Interceptor {
     /// nft's words for what it takes; TCP 443 of the client where nothing is said.
     pub(crate) takes: Option<String>,
+    /// What it stands before: the client, or the proxies.
+    #[serde(default)]
+    pub(crate) side: Side,
     /// Names that it ends TLS for; it passes others on as they are. All where nothing is said.
     pub(crate) only: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) certificate: Certificate,
     #[serde(default)]
     pub(crate) then: Then,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Side {
+    #[default]
+    Lan,
+    Dmz,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -206,6 +227,33 @@ pub(crate) enum Then {
     Answer(Box<Answer>),
     /// Breaks off once the `ClientHello` is there.
     End(End),
+    /// The same with a fatal alert.
+    Alert(u8),
+    /// Says this in clear text, and closes.
+    Plain(String),
+    /// Passes TLS on as it is, and breaks off after so many bytes of the server's.
+    Cut { after: u64, then: End },
+    /// Breaks off, or says that alert, where all that is said of a `ClientHello` is so; passes others on.
+    Refuse {
+        larger_than: Option<u64>,
+        /// Came in more than one segment.
+        #[serde(default)]
+        in_segments: bool,
+        /// Offers TLS 1.3.
+        #[serde(default)]
+        offers_13: bool,
+        end: Option<End>,
+        alert: Option<u8>,
+    },
+    /// Carries on where that authority issued the server's certificate and it is good; shows a certificate of
+    /// its untrusted CA where not, or answers itself.
+    Verify {
+        #[serde(default)]
+        trusts: Issuer,
+        answer: Option<Box<Answer>>,
+    },
+    /// Carries on for clients with a certificate of the organisation's.
+    ClientCertificate,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -14,7 +14,7 @@ use super::device::Device;
 use super::draw::{Draw, Facts};
 use super::net::{Host, Net};
 use super::servers::{Authorities, name_server, tls};
-use super::words::{Answer, Interceptor, NameServer, Server};
+use super::words::{Answer, Interceptor, NameServer, Server, Side};
 use crate::support::foreign::{At, Foreign};
 use crate::support::http::HttpServer;
 use crate::support::program::Folder;
@@ -58,7 +58,7 @@ impl<'a> World<'a> {
         world.start_internet();
         world.start_names();
         world.start_proxies();
-        world.start_interceptor();
+        world.start_interceptors();
         world.write_files();
         world.do_the_rest();
         world
@@ -125,6 +125,9 @@ impl<'a> World<'a> {
             // As everywhere in the web: port 80 leads to port 443.
             let away = Answer::Redirect(format!("https://{}/", self.get(name)));
             let answer = match address {
+                _ if words.plain.is_some() => {
+                    words.plain.as_ref().map(|answer| super::servers::http(answer, &self.facts))
+                }
                 "elsewhere" => Some(answer),
                 "api" | "api2" if !words.closed => Some(super::servers::http(&away, &self.facts)),
                 _ => None,
@@ -211,12 +214,18 @@ impl<'a> World<'a> {
         Foreign::start(command, "started, version").unwrap_or_else(|log| panic!("dnsmasq: {log:?}"))
     }
 
-    fn start_interceptor(&mut self) {
-        let Some(Interceptor { takes, only, certificate, then }) =
-            self.said(|a| if let Action::Interceptor(s) = a { Some(s.clone()) } else { None })
-        else {
-            return;
-        };
+    fn start_interceptors(&mut self) {
+        let words = self.case.set.iter().filter_map(|action| match action {
+            Action::Interceptor(words) => Some(words.clone()),
+            _ => None,
+        });
+        for (place, words) in words.enumerate() {
+            self.start_one_interceptor(u16::try_from(place).expect("a few"), words);
+        }
+    }
+
+    fn start_one_interceptor(&mut self, place: u16, words: Interceptor) {
+        let Interceptor { takes, side, only, certificate, then } = words;
         let mut leads = self.leads();
         leads.insert(String::new(), (self.ip("api"), 443).into());
         let only = only.map(|list| list.iter().map(|name| self.facts.fill(name)).collect());
@@ -229,13 +238,15 @@ impl<'a> World<'a> {
             leads,
             made: Mutex::new(HashMap::new()),
         };
-        let at = SocketAddr::new(
-            self.ip("router"),
-            self.get("interceptor_port").parse().expect("a port"),
-        );
+        let port: u16 = self.get("interceptor_port").parse().expect("a port");
+        let at = SocketAddr::new(self.ip("router"), port + place);
         self.keep(self.net.there(Host::Router, move || device.start(at)));
         let takes = takes.as_deref().unwrap_or("meta nfproto ipv4 tcp dport 443");
-        let rule = format!("iifname lan {takes} dnat ip to {at}");
+        let side = match side {
+            Side::Lan => "lan",
+            Side::Dmz => "dmz",
+        };
+        let rule = format!("iifname {side} {takes} dnat ip to {at}");
         self.rule(Host::Router, Chain::Dnat, &rule);
     }
 

@@ -1,8 +1,9 @@
 //! Certificates made at run time, so that none expires in the repository: authorities, leaves, and leaves with exactly one flaw.
 //!
-//! All keys are ECDSA P-256. Dates are fixed far from today, so that no clock is read; a test about dates gives its own.
+//! All keys are ECDSA P-256. Dates are fixed far from today, so that no clock is read, but where days are asked for.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
@@ -36,6 +37,8 @@ pub(crate) enum Flaw {
     SelfSigned,
     /// Signed by an intermediate that the server does not send.
     MissingIntermediate,
+    /// Signed by an intermediate that was valid in 2001 only.
+    ExpiredIntermediate,
 }
 
 /// A certificate for a server or a client, with its chain and key.
@@ -75,6 +78,16 @@ impl Authority {
         self.issue(&leaf(names))
     }
 
+    /// The same, valid from so many days after today to so many.
+    pub(crate) fn dated_leaf(&self, names: &[&str], days: Option<[i64; 2]>) -> Leaf {
+        let mut params = leaf(names);
+        if let Some(days) = days {
+            let [from, to] = days.map(after_today);
+            (params.not_before, params.not_after) = (from.into(), to.into());
+        }
+        self.issue(&params)
+    }
+
     /// A sound leaf with so many timestamps of logs inside, whose signatures nobody checks.
     pub(crate) fn logged_leaf(&self, names: &[&str], timestamps: u8) -> Leaf {
         // RFC 6962 3.3: an OCTET STRING inside the extension's own, around a list as TLS writes it.
@@ -111,6 +124,13 @@ impl Authority {
                 // The very one that others send, where there is one.
                 let signer = self.intermediate.clone().unwrap_or_else(|| self.new_intermediate());
                 return sign(&params, &signer, None);
+            }
+            Flaw::ExpiredIntermediate => {
+                let mut issuer = authority(&format!("{} Intermediate", self.common_name));
+                issuer.not_before = date_time_ymd(2001, 1, 1);
+                issuer.not_after = date_time_ymd(2001, 12, 31);
+                let signer = Signer::signed_by(issuer, key(), &self.root).expect("an intermediate");
+                return sign(&params, &signer, Some(&signer));
             }
         }
         self.issue(&params)
@@ -182,6 +202,13 @@ impl Leaf {
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is valid until tomorrow is made today")]
+fn after_today(days: i64) -> SystemTime {
+    let distance = Duration::from_secs(24 * 3600 * days.unsigned_abs());
+    let today = SystemTime::now();
+    if days < 0 { today - distance } else { today + distance }
 }
 
 /// A timestamp of that log (RFC 6962 3.2): version, log, time, no extensions, ECDSA with SHA-256 and
