@@ -75,7 +75,7 @@ impl Authority {
 
     /// A sound leaf. A name that is an address becomes one in the certificate, too.
     pub(crate) fn leaf(&self, names: &[&str]) -> Leaf {
-        self.issue(&leaf(names))
+        self.dated_leaf(names, None)
     }
 
     /// The same, valid from so many days after today to so many.

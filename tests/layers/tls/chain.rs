@@ -20,9 +20,10 @@ fn serve(leaf: Leaf) -> TlsServer {
     TlsServer::start(&Arc::new(leaf), Behaviour::Serve(SITE))
 }
 
-const FLAWS: [(Option<Flaw>, &str); 6] = [
+const FLAWS: [(Option<Flaw>, &str); 7] = [
     (None, "401 over 2"),
     (Some(Flaw::Expired), "tls expired"),
+    (Some(Flaw::ExpiredIntermediate), "tls expired"),
     (Some(Flaw::NotYetValid), "tls not_yet_valid"),
     (Some(Flaw::WrongName), "tls wrong_name"),
     (Some(Flaw::SelfSigned), "tls self_signed"),
