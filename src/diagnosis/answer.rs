@@ -273,7 +273,25 @@ fn says(case: &Case<'_>, cause: Cause) -> Held {
     }
 }
 
+/// Whether the API misses a header that each of our requests has.
+fn misses_a_header(case: &Case<'_>) -> bool {
+    let Some((response, reading, Author::Origin)) = bad(case) else { return false };
+    let message = reading.message.unwrap_or_default().to_ascii_lowercase();
+    let sent = case.target().provider.facts().headers;
+    response.status == 400
+        && ["required", "missing"].iter().any(|word| message.contains(word))
+        && sent.iter().any(|(name, _)| message.contains(name))
+}
+
 fn header_stripped(case: &Case<'_>) -> Held {
+    let accepted = |other: &Case<'_>| other.answered_by_provider() && !misses_a_header(other);
+    if misses_a_header(case) {
+        if case.others().any(|other| accepted(&other)) {
+            let party = if case.proxied() { Party::Proxy } else { Party::Inspection };
+            return Found::high().party(party).by_other_route().yes();
+        }
+        return Found::undetermined().yes();
+    }
     let keyed = case.answer().is_some_and(|(response, _, _)| response.keyed);
     if !keyed || api(case) != Some(Cause::ApiKeyMissing) {
         return Ok(None);

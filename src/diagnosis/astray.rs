@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::case::{Case, Found, Seen};
 use super::{Held, sinkhole_of};
 use crate::cause::Party;
-use crate::observation::{Change, Class, Control, DnsKind, Failure, Source, TlsKind, Trip};
+use crate::observation::{Change, Class, Control, DnsKind, Failure, Leg, Source, TlsKind, Trip};
 
 rules! { RULES
     /// The same resolver, asked over TCP, gives another address that works: somebody on the way answers the
@@ -71,6 +71,11 @@ fn over_tcp_it_differs(case: &Case<'_>) -> Held {
     }
 }
 
+/// Whether an address is none that anything can be sent to, or this host itself.
+pub(super) fn is_nowhere(address: IpAddr) -> bool {
+    matches!(Class::of(address), Class::Unspecified | Class::Loopback)
+}
+
 /// Whether a failure may be met at an address that is not the target's: nobody there, or somebody else. A
 /// handshake that is cut without a word is met at the right one.
 pub(super) fn is_astray(failure: &Failure) -> bool {
@@ -112,7 +117,13 @@ fn sinkholed(case: &Case<'_>) -> Held {
     let Some((_, failure)) = case.stopped() else { return Ok(None) };
     let nobody_there = matches!(failure, Failure::Tcp(_) | Failure::Local(_));
     // An address of a family that this host does not have led nobody anywhere.
-    let tried = || case.trip().legs.iter().map(|leg| leg.address.ip());
+    let no_route = |leg: &&Leg| matches!(leg.stop, Some(Failure::Local(_)));
+    let sent_nowhere = case.trip().lookup.addresses().into_iter().any(is_nowhere)
+        && case.trip().legs.iter().all(|leg| no_route(&leg));
+    let tried = || {
+        let legs = case.trip().legs.iter().filter(|leg| !(sent_nowhere && no_route(leg)));
+        legs.map(|leg| leg.address.ip())
+    };
     let led_astray = |address: IpAddr| match Class::of(address) {
         Class::Public | Class::Documentation => sinkhole_of(address).is_some(),
         _ => true,

@@ -72,7 +72,9 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
     };
     match leg.chain.as_ref().map(|chain| chain.trust()) {
         Some(Trust::Public) => {
-            let unmarked = if reading.shape { Author::Origin } else { Author::Edge };
+            // Gateways have errors of their own shapes; pages are an edge's.
+            let elsewhere = !target.provider.owns(&target.host) && is_json(response);
+            let unmarked = if reading.shape || elsewhere { Author::Origin } else { Author::Edge };
             marked().unwrap_or(unmarked)
         }
         // Marks pass through an inspecting device unchanged. Without one the provider's own host did
@@ -96,6 +98,10 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
             }
         }
     }
+}
+
+fn is_json(response: &Response) -> bool {
+    serde_json::from_str::<serde_json::Value>(&response.body).is_ok_and(|body| body.is_object())
 }
 
 /// Whether it leads away, as a sign-in page does.

@@ -88,7 +88,13 @@ fn says_upstream_failed(response: &Response) -> bool {
     let squid = response.header("x-squid-error").unwrap_or_default();
     let status = response.header("proxy-status").unwrap_or_default();
     let behind = ["tls_", "connection_", "dns_", "destination_", "http_response_incomplete"];
+    let page = response.body.to_ascii_lowercase();
+    let names = |words: &[&str]| words.iter().any(|word| page.contains(word));
+    let of_the_certificate = response.status >= 500
+        && names(&["certificate", "ssl", "tls"])
+        && names(&["verif", "trust", "issuer", "expired"]);
     matches!(response.status, 502 | 504)
+        || of_the_certificate
         || SQUID.iter().any(|error| squid.starts_with(error))
         || behind.iter().any(|error| status.contains(&format!("error={error}")))
             && !status.contains("prohibited")

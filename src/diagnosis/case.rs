@@ -255,9 +255,15 @@ impl<'a> Case<'a> {
         self.others().any(|other| other.chain().is_some_and(|chain| chain.trust() == Trust::Public))
     }
 
+    /// Whether the route is declared closed, and is.
+    pub(super) fn is_closed_by_design(&self) -> bool {
+        self.walk.expect == Expect::Closed && !self.reached()
+    }
+
     /// Whether there are other routes, and all of them fail in the way that `alike` recognises.
     pub(super) fn every_route(&self, alike: impl Fn(&Self) -> bool) -> bool {
-        let mut others = self.others().peekable();
+        let meant = |other: &Self| !other.is_closed_by_design();
+        let mut others = self.others().filter(meant).peekable();
         others.peek().is_some() && others.all(|other| alike(&other))
     }
 

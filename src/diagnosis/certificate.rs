@@ -4,7 +4,7 @@
 use super::Held;
 use super::between::refused_upstream;
 use super::case::{Case, Found, Seen};
-use super::portal::is_sign_in;
+use super::portal::{is_shown_by_all, is_sign_in};
 use crate::cause::Party;
 use crate::observation::{
     Chain, ChainVerdict, Change, Control, Failure, Leg, TlsKind, Trip, Trust,
@@ -265,6 +265,9 @@ fn certificate(case: &Case<'_>, kind: TlsKind) -> Held {
                 || alike && theirs.is_public() && chain.is_public()
         })
     };
+    if is_shown_by_all(case, chain)? && !matches!(kind, TlsKind::Expired | TlsKind::NotYetValid) {
+        return Found::undetermined().yes();
+    }
     let everywhere = case.every_route(same);
     if !everywhere && !chain.is_public() {
         return Found::undetermined().yes();

@@ -357,7 +357,9 @@ fn name_missing(case: &Case<'_>) -> Held {
     if !is_denial(failure.kind) || case.looks_up_a_proxy() {
         return Ok(None);
     }
-    match case.other_resolver()?.trip() {
+    // One that is silent was not asked.
+    let other = case.other_resolver()?.trip();
+    match other.filter(|trip| !kind(trip).is_some_and(is_silence)) {
         // Over another route it has a server.
         Some(_) if case.other_route_arrives() => Ok(None),
         Some(other) if kind(other).is_some_and(is_denial) => {

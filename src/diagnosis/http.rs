@@ -144,7 +144,15 @@ fn silent(case: &Case<'_>) -> Held {
 }
 
 fn closes(case: &Case<'_>) -> Held {
+    if has_begun(case) {
+        return Ok(None);
+    }
     stopped(case, &[HttpKind::Closed, HttpKind::Reset, HttpKind::H2])
+}
+
+/// Whether the head of an answer had come.
+fn has_begun(case: &Case<'_>) -> bool {
+    case.http().is_some_and(|(leg, _)| leg.response.is_some())
 }
 
 fn stalled(case: &Case<'_>) -> Held {
@@ -152,6 +160,9 @@ fn stalled(case: &Case<'_>) -> Held {
 }
 
 fn truncated(case: &Case<'_>) -> Held {
+    if has_begun(case) {
+        return stopped(case, &[HttpKind::Truncated, HttpKind::Closed, HttpKind::Reset]);
+    }
     stopped(case, &[HttpKind::Truncated])
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Held;
-use super::astray::is_astray;
+use super::astray::{is_astray, is_nowhere};
 use super::case::{Case, Found, Seen};
 use crate::observation::{
     Chain, Change, Control, DnsKind, Failure, LocalKind, Response, Source, TcpKind, TlsKind, Trip,
@@ -27,6 +27,10 @@ rules! { RULES
     /// same, and nobody is named.
     LocalGatewayDead gateway_dead,
 
+    /// The address came from the hosts file, and the trip to it failed; an independent resolver gives another
+    /// address, which works.
+    LocalHostsOverride hosts_override,
+
     /// This host's kernel has no route to the address and said so at once; nothing was sent.
     LocalNoRoute no_route,
 
@@ -37,9 +41,6 @@ rules! { RULES
     /// host, whose answer says another time.
     LocalClockSkew clock_disagrees,
 
-    /// The address came from the hosts file, and the trip to it failed; an independent resolver gives another
-    /// address, which works.
-    LocalHostsOverride hosts_override,
 }
 
 fn resolver_missing(case: &Case<'_>) -> Held {
@@ -85,6 +86,13 @@ fn is_silent_neighbour(trip: &Trip) -> bool {
 
 fn no_route(case: &Case<'_>) -> Held {
     match case.local() {
+        // The other family was answered with what is no destination: that is what is wrong.
+        Some(local)
+            if local.kind == LocalKind::NoRoute
+                && case.trip().lookup.addresses().into_iter().any(is_nowhere) =>
+        {
+            Ok(None)
+        }
         Some(local) if local.kind == LocalKind::NoRoute && local.icmp.is_none() => {
             Found::high().yes()
         }
@@ -124,7 +132,10 @@ fn clock_skew(case: &Case<'_>) -> Held {
 /// Whether another route shows a chain that is within its dates now.
 fn clock_is_proven(case: &Case<'_>) -> bool {
     let valid = |chain: &Chain| chain.trust() != Trust::None;
-    case.others().any(|other| other.chain().is_some_and(valid))
+    // A chain that is valid for years says nothing, where the answer under it has another date.
+    let dated = |trip: &Trip| trip.leading()?.response.as_ref().and_then(date);
+    let agrees = |trip: &Trip| dated(trip).is_none_or(|date| !is_off(trip, date));
+    case.others().any(|other| other.chain().is_some_and(valid) && agrees(other.trip()))
 }
 
 fn is_off(trip: &Trip, date: Timestamp) -> bool {

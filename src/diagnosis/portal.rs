@@ -1,10 +1,10 @@
 //! A captive portal: until somebody signs in, it answers in the place of everybody, whatever the layer
 //! where that shows.
 
-use super::case::{Case, Found};
+use super::case::{Case, Found, Needed};
 use super::experiment::portal;
 use super::{Author, Held};
-use crate::observation::{Change, Control, Failure, Response, TlsKind, Trip};
+use crate::observation::{Chain, Change, Control, Failure, Response, TlsKind, Trip};
 
 rules! { RULES
     /// A page in plain HTTP that is known to be empty comes redirected or rewritten, unrelated hosts are not
@@ -54,7 +54,12 @@ fn asks_to_sign_in(case: &Case<'_>) -> Held {
     if failure.kind == TlsKind::NotTls && is_sign_in_head(&failure.first_bytes, own) {
         return Found::medium().yes();
     }
-    let is_public = leg.chain.as_ref().is_none_or(|chain| chain.is_public());
+    // A public CA's certificate for another name is a portal's where unrelated hosts show the very same.
+    let is_public = match &leg.chain {
+        Some(chain) if chain.is_public() => !is_shown_by_all(case, chain)?,
+        Some(_) => false,
+        None => true,
+    };
     let shown = matches!(
         failure.kind,
         TlsKind::WrongName | TlsKind::UnknownIssuer | TlsKind::SelfSigned | TlsKind::Expired
@@ -68,6 +73,13 @@ fn asks_to_sign_in(case: &Case<'_>) -> Held {
         }
         Some(_) | None => Ok(None),
     }
+}
+
+/// Whether unrelated hosts show the same leaf: one server answers for all.
+pub(super) fn is_shown_by_all(case: &Case<'_>, chain: &Chain) -> Result<bool, Needed> {
+    let theirs = case.control_shows()?.trip().and_then(Trip::leading);
+    let theirs = theirs.and_then(|leg| leg.chain.as_ref()).and_then(|chain| chain.leaf());
+    Ok(theirs.is_some() && theirs == chain.leaf())
 }
 
 fn answer_of(trip: &Trip) -> Option<&Response> {
@@ -95,7 +107,7 @@ fn is_sign_in_head(first_bytes: &str, own: &str) -> bool {
     let location = head.split("location:").nth(1).unwrap_or_default();
     head.starts_with("http/")
         && (head.contains(" 511 ")
-            || leads_to_sign_in(location.lines().next().unwrap_or_default(), own))
+            || leads_to_sign_in(location.split("\\r\\n").next().unwrap_or_default(), own))
 }
 
 /// Whether a redirect leads to a sign-in, by the words that such pages have in their host or path, whoever makes

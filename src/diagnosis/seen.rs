@@ -3,7 +3,7 @@
 
 use super::case::Case;
 use super::{Baseline, Confidence, Experiment, Outcome, experiment};
-use crate::observation::{Change, Leg, NotRun, Trip};
+use crate::observation::{Change, Failure, Leg, NotRun, Trip};
 
 /// Control hosts that are asked at most; two are enough for confidence high.
 const CONTROL_HOSTS: usize = 2;
@@ -160,7 +160,8 @@ impl<'a> Case<'a> {
         let Seen::Passed(trip) = self.other_resolver()? else { return Ok(false) };
         let theirs = trip.lookup.addresses();
         // An address that both give is not the resolver's mistake, whether it works or not.
-        let mut tried = self.trip().legs.iter().map(|leg| leg.address.ip());
+        let dialled = |leg: &&Leg| !matches!(leg.stop, Some(Failure::Local(_)));
+        let mut tried = self.trip().legs.iter().filter(dialled).map(|leg| leg.address.ip());
         if tried.any(|address| theirs.contains(&address)) {
             return Ok(false);
         }

@@ -96,7 +96,14 @@ fn port_blocked(case: &Case<'_>) -> Held {
     let port = other_port(leg.address.port());
     let other = SocketAddr::new(leg.address.ip(), port);
     if case.seen(Change::OtherPort(other))?.passed() {
-        return Found::with(case.by_controls()).by(Control::OtherPort).yes();
+        // One host alone may be down itself.
+        let alone = case.by_controls() < Confidence::High && case.walk.baseline != Baseline::Bad;
+        let found = if alone && !case.other_route_arrives() {
+            Found::undetermined()
+        } else {
+            Found::with(case.by_controls())
+        };
+        return found.by(Control::OtherPort).yes();
     }
     Ok(None)
 }
@@ -176,8 +183,17 @@ fn uplink_down(case: &Case<'_>) -> Held {
 }
 
 fn rejected_by_icmp(case: &Case<'_>) -> Held {
-    match case.tcp() {
-        Some((leg, failure)) if failure.kind == TcpKind::IcmpProhibited => match failure.icmp {
+    if case.tcp().is_none() {
+        return Ok(None);
+    }
+    let refused = case.trip().legs.iter().find_map(|leg| match &leg.stop {
+        Some(Failure::Tcp(failure)) if failure.kind == TcpKind::IcmpProhibited => {
+            Some((leg, failure))
+        }
+        Some(_) | None => None,
+    });
+    match refused {
+        Some((leg, failure)) => match failure.icmp {
             // A hop outside may be the provider's own.
             Some(icmp) if Class::of(icmp.offender) == Class::Public => {
                 let ours = case.other_route_arrives() && case.control_host()?.passed();
@@ -186,7 +202,7 @@ fn rejected_by_icmp(case: &Case<'_>) -> Held {
             Some(icmp) if icmp.offender != leg.address.ip() => Found::high().yes(),
             Some(_) | None => Ok(None),
         },
-        _ => Ok(None),
+        None => Ok(None),
     }
 }
 
@@ -217,6 +233,9 @@ fn egress_blocked(case: &Case<'_>) -> Held {
                 _ if named => Found::high(),
                 Baseline::Bad => Found::with(case.by_controls()),
                 Baseline::Good | Baseline::Unknown if case.other_route_arrives() => Found::medium(),
+                Baseline::Good | Baseline::Unknown if case.by_controls() < Confidence::High => {
+                    Found::undetermined()
+                }
                 // A line that is down resets nothing.
                 Baseline::Good | Baseline::Unknown
                     if matches!(failure.kind, TcpKind::Refused | TcpKind::Reset) =>
@@ -243,7 +262,7 @@ fn edge_unreachable(case: &Case<'_>) -> Held {
     if !case.control_host()?.passed() {
         return Ok(None);
     }
-    for other in case.others() {
+    for other in case.others().filter(|other| !other.is_closed_by_design()) {
         if !other.control_host()?.passed() {
             return Ok(None);
         }
@@ -274,7 +293,11 @@ fn is_refused_beyond(case: &Case<'_>) -> bool {
         says_so || bare && !could_not_resolve(&proxy) || proxy.kind == ProxyKind::Timeout
     });
     // One of our own hops that says what it does is no witness of the far end.
-    let direct = case.tcp().is_some() && !is_prohibited_on_the_way(case.trip());
+    let told = case.tcp().and_then(|(leg, failure)| Some((leg, failure.icmp?)));
+    let by_ours = told.is_some_and(|(leg, icmp)| {
+        icmp.offender != leg.address.ip() && Class::of(icmp.offender) != Class::Public
+    });
+    let direct = case.tcp().is_some() && !by_ours;
     direct || by_the_proxy || says_upstream_unreached(case)
 }
 

@@ -4,7 +4,9 @@ use super::case::{Case, Found, Seen};
 use super::hops::our_firewall;
 use super::{Confidence, Held};
 use crate::cause::{Party, Status};
-use crate::observation::{Change, Control, Failure, Leg, Sent, Socket, TlsFailure, TlsKind, Trip};
+use crate::observation::{
+    Change, Control, Failure, HttpKind, Leg, Sent, Socket, TlsFailure, TlsKind, Trip,
+};
 
 rules! { RULES
     /// The server asked for a client certificate, was shown the configured one, and refused it.
@@ -96,7 +98,12 @@ fn hello_too_large(case: &Case<'_>) -> Held {
     // For those who have to find it: whether it is the size, or the second segment.
     case.seen(Change::SplitHello(leg.address))?;
     // Through an inspecting device it is the device's own hello that the far end takes.
-    let found = if case.other_route_is_public() && case.control_host()?.passed() {
+    // A device may do it to every host alike.
+    let others = case.control_host()?;
+    let alike = others.failed().is_some_and(
+        |trip| matches!(trip.failure(), Some(Failure::Tls(theirs)) if theirs.kind == failure.kind),
+    );
+    let found = if case.other_route_is_public() && (others.passed() || alike) {
         let party = if case.proxied() { Party::Proxy } else { Party::Firewall };
         Found::high().party(party).by_other_route()
     } else {
@@ -108,6 +115,16 @@ fn hello_too_large(case: &Case<'_>) -> Held {
 }
 
 fn client_cert_required(case: &Case<'_>) -> Held {
+    // In TLS 1.3 the refusal comes after the handshake, and a reset may overtake its alert.
+    let cut_after = matches!(
+        case.http(),
+        Some((leg, failure)) if matches!(failure.kind, HttpKind::Closed | HttpKind::Reset)
+            && leg.response.is_none()
+            && leg.asked.as_ref().is_some_and(|asked| !asked.sent && asked.unusable.is_none())
+    );
+    if cut_after {
+        return Found::medium().yes();
+    }
     match case.tls().filter(|_| case.unusable_certificate().is_none()) {
         Some((_, failure)) if failure.kind == TlsKind::ClientCertificate => Found::high().yes(),
         _ => Ok(None),

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::observation::{Change, NotRun, Sent};
 
-/// Segments that pass every link that IPv6 passes (RFC 8200 5: 1280 bytes), headers and options taken off.
-const SMALL_SEGMENT: u16 = 1200;
+/// Segments that pass every link: what TCP sends where it knows nothing better (RFC 9293 3.7.1).
+const SMALL_SEGMENT: u16 = 536;
 
 /// A name that nobody has (RFC 6761 6.4).
 pub(super) const NO_NAME: &str = "no-such-host.invalid";

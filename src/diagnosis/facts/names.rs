@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{slow, twice};
 use crate::cause::Status;
 use crate::diagnosis::Held;
+use crate::diagnosis::astray::is_nowhere;
 use crate::diagnosis::case::{Case, Found, Seen};
 use crate::diagnosis::dns::asked;
 use crate::observation::{
@@ -157,5 +158,9 @@ fn aaaa_broken(case: &Case<'_>) -> Held {
         .as_ref()
         .and_then(Answer::failure)
         .is_some_and(|failure| !matches!(failure.kind, DnsKind::Nodata | DnsKind::Nxdomain));
-    if fine && broken && case.trip().arrived() { Found::high().yes() } else { Ok(None) }
+    let nulled = lookup
+        .aaaa
+        .as_ref()
+        .is_some_and(|answer| answer.addresses().iter().any(|address| is_nowhere(*address)));
+    if fine && (broken || nulled) && case.trip().arrived() { Found::high().yes() } else { Ok(None) }
 }

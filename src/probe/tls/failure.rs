@@ -8,7 +8,7 @@ use crate::observation::{Alert, Chain, ChainVerdict, Protocol, TlsFailure, TlsKi
 use crate::probe::stream::Counts;
 
 /// Bytes shown of what is not TLS.
-const SHOWN: usize = 64;
+const SHOWN: usize = 256;
 
 /// The failure with its kind, its alert and how the peer began; without an error the time was over.
 pub(super) fn classify(

@@ -143,11 +143,23 @@ impl Judge {
             Err(error) => match (dates(&error), shared_validity(shown).map(verify)) {
                 (Some(dated), Some(Ok(()))) => dated,
                 (Some(_), Some(Err(behind))) => of_error(&behind),
-                (Some(dated), None) => dated,
+                // Never were all valid at once: whose it is, its topmost issuer's name says.
+                (Some(dated), None) if ends_in_a_root(roots, intermediates.last()) => dated,
+                (Some(_), None) => ChainVerdict::UnknownIssuer,
                 (None, _) => of_error(&error),
             },
         }
     }
+}
+
+/// Whether the issuer of the last certificate that was shown is one of these roots, by its name.
+fn ends_in_a_root(roots: &RootCertStore, last: Option<&CertificateDer<'_>>) -> bool {
+    let Some(Ok((_, last))) = last.map(|der| x509_parser::parse_x509_certificate(der)) else {
+        return false;
+    };
+    // A root's name is kept without the header of its sequence (RFC 5280 4.1.2.4).
+    let issuer = last.issuer().as_raw();
+    roots.roots.iter().any(|root| !root.subject.is_empty() && issuer.ends_with(&root.subject))
 }
 
 fn of_error(error: &Error) -> ChainVerdict {
