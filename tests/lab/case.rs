@@ -29,6 +29,9 @@ pub(crate) struct Case {
     /// Whether the client has a way out over IPv6. The target has an address of it anyway.
     #[serde(default)]
     pub(crate) ipv6: bool,
+    /// A second router, `upstream`, between the first and the internet; over IPv4 only.
+    #[serde(default)]
+    pub(crate) second_hop: bool,
     /// The target's IPv4 addresses in DNS: `{api}`, and `{api2}` where there are two.
     #[serde(default = "one")]
     pub(crate) addresses: u8,

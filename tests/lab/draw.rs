@@ -99,6 +99,7 @@ impl Facts {
         facts.draw_internet(draw, case);
         facts.draw_proxies(draw);
         facts.draw_texts(draw);
+        facts.draw_way(draw, case);
         facts
     }
 
@@ -144,6 +145,9 @@ impl Facts {
         self.set("api", format!("{net}.{}", draw.between(1, 80)));
         self.set("api2", format!("{net}.{}", draw.between(81, 160)));
         self.set("api3", format!("{net}.{}", draw.between(161, 250)));
+        for (name, last) in [("spare1", 251), ("spare2", 252), ("spare3", 253), ("spare4", 254)] {
+            self.set(name, format!("{net}.{last}"));
+        }
         let v6 = if is_own {
             format!("2607:6bc0:{:x}", draw.between(0, 0xff))
         } else {
@@ -166,6 +170,24 @@ impl Facts {
         }
         for name in ["dns_public", "independent", "dead"] {
             self.set(name, format!("{}.{}", draw.public_net(), draw.between(1, 250)));
+        }
+    }
+
+    /// Where the router and the internet send what is for each other.
+    fn draw_way(&mut self, draw: &mut Draw, case: &Case) {
+        if case.second_hop {
+            // A network of the company's own, as 172.16.0.0/12 may be the client's.
+            let transit = format!("10.{}.{}", draw.between(251, 254), draw.between(0, 255));
+            let wan = self.get("internet").rsplit_once('.').expect("four parts").0.to_owned();
+            self.set("router_wan", format!("{transit}.{}", draw.between(1, 99)));
+            self.set("upstream", format!("{transit}.{}", draw.between(100, 200)));
+            self.set("upstream_wan", format!("{wan}.{}", draw.between(201, 250)));
+            self.set("transit", format!("{transit}.0/24"));
+            self.set("way_out", self.get("upstream").to_owned());
+            self.set("way_back", self.get("upstream_wan").to_owned());
+        } else {
+            self.set("way_out", self.get("internet").to_owned());
+            self.set("way_back", self.get("router_wan").to_owned());
         }
     }
 

@@ -32,7 +32,7 @@
 //! is fine and another only degraded is ok: then the truth says so, and `checks = { direct = { status =
 //! "degraded", cause = "…", party = "…" } }` what is wrong. Where it is ok, cause and party are left out.
 //!
-//! Also of a case: `target` (`anthropic`, `gateway`: the same API under a drawn name, `generic`: a page),
+//! Also of a case: `second_hop` (another router, `upstream`, whose links are `lower` and `upper`), `target` (`anthropic`, `gateway`: the same API under a drawn name, `generic`: a page),
 //! `ipv6` (the client and the proxies have a way out over it), `addresses = 2`, `proxy_by_name`.
 //!
 //! Routes: `direct`, `line` (direct, from `{client2}`), `squid`, `tinyproxy`, `danted`, `microsocks`, `ours`
@@ -46,12 +46,12 @@
 //! | action | what |
 //! | --- | --- |
 //! | `firewall = "RULE"` | a rule of nft for what the router passes on. It sees the proxies too: say `ip saddr {client}` or `iifname lan` |
-//! | `nft = { on, chain, rule }` | on `client`, `router`, `proxies`, `internet`; in `raw`, `prerouting`, `input`, `forward`, `output`, `postrouting`, `dnat`, `local_dnat`, `snat`. Loss: `numgen inc mod 3 0 drop`; size: `meta length > 1000`; bytes: `@th,160,8 0x16`; rates: `limit rate over …` |
+//! | `nft = { on, chain, rule }` | on `client`, `router`, `proxies`, `internet`, `upstream`; in `raw`, `prerouting`, `input`, `forward`, `output`, `postrouting`, `dnat`, `local_dnat`, `snat`. Loss: `numgen inc mod 3 0 drop`; size: `meta length > 1000`; bytes: `@th,160,8 0x16`; rates: `limit rate over …` |
 //! | `run = { on, command }` | `ip`, `tc` (tbf; this needs no netem), `sysctl`, `nft` |
 //! | `hosts_file`, `resolv_conf` | lines; the second replaces what is there |
 //! | `file = { name, text, mode }` | `{files}/NAME`, for a configuration |
 //! | `dnsmasq = ["--address=/{host}/{dead}"]` | further arguments of the company's resolver |
-//! | `resolver`, `second_resolver`, `public_dns`, `independent` | our name server there: `all`, `names = { "{host}" = WORD }`, `records = { "{host}" = ["{dead}"] }`, `closed`. Words: `answer nxdomain nodata servfail refused silent garbage wrong_id wrong_question truncated truncated_no_tcp aaaa_silent aaaa_servfail wrong_id_first`, `{ forged = "{dead}" }`, `{ blocked = 15 }`, `{ late_ms = 900 }` |
+//! | `resolver`, `second_resolver`, `public_dns`, `independent` | our name server there: `all`, `names = { "{host}" = WORD }`, `records = { "{host}" = ["{dead}"] }`, `closed`. Words: `answer nxdomain nodata servfail refused silent garbage wrong_id wrong_question truncated truncated_no_tcp aaaa_silent aaaa_servfail wrong_id_first`, `{ aaaa_late_ms = 900 }`, `{ forged = "{dead}" }`, `{ blocked = 15 }`, `{ late_ms = 900 }` |
 //! | `origin`, `control`, `elsewhere` | TLS servers, all of a kind or `at = ["api2"]`: `closed`; `handshake = "plain_http"`, `"garbage"`, `"corrupt_record"`, `"client_certificate"`, `{ on_accept \| after_hello \| after_server_hello = "close" \| "reset" \| "silent" }`, `{ alert = 40 }`, `{ sni_filter = { name, then } }`, `{ sni_alert = { name, code } }`, `{ hello_filter = { larger_than, then } }`; `certificate = { flaw, issuer, names }`; `tls = "1.2"`; `alpn`; `answer`, and `plain` on port 80. A certificate's `flaw` or `days = [-6, 1]`, its `issuer` (`public`, `organisation`, `nobody`, `untrusted`) |
 //! | an answer | `api`, `page`, `{ page_of = BYTES }`, `{ says = { status, headers, body } }`, `{ api_error = { status, type, message } }`, `{ edge = { status, headers, body } }`, `edge_challenge edge_forbidden edge522`, `{ block_page = 403 }`, `{ redirect = "…" }`, `silent close reset half_head_then_stall half_head_then_close head_then_stall body_stall body_truncated chunk_cut bad_status_line two_content_lengths endless_headers endless_continue endless_body huge_content_length compressed_bomb`, `{ drip_ms }`, `{ late_ms }`, `{ h2_go_away }`, `{ h2_reset_stream }`, `{ raw = { bytes, then } }` |
 //! | `interceptor` | ends TLS on the router; of several, the first that takes: `takes` (nft's words; TCP 443 over IPv4), `side = "dmz"`, `only` (names), `certificate`, `then = "forward"`, `{ strip = ["x-api-key"] }`, `{ answer = … }`, `{ end = "reset" }`, `{ alert = 40 }`, `{ plain = "HTTP/1.1 302 …" }`, `{ cut = { after, then } }`, `{ refuse = { larger_than, in_segments, offers_13, end, alert } }`, `{ verify = { trusts, answer } }`, `"client_certificate"` |
@@ -66,13 +66,13 @@
 //! # What is drawn
 //!
 //! `{host} {api} {api2} {api6} {control} {control_name} {control2} {control2_name} {elsewhere}
-//! {elsewhere_name} {portal} {portal_name} {dead}` (silent) `{dns_public} {independent} {internet}`;
+//! {elsewhere_name} {portal} {portal_name} {dead}` (silent) `{spare1}` … `{spare4}` (of the target's network, and nobody's) `{dns_public} {independent} {internet}`;
 //! `{client} {client2} {client6} {router} {router_wan} {resolver} {resolver2} {lan} {dmz} {lan_nobody}
 //! {dmz_nobody} {proxies} {proxy_name}`; `{squid}` and each other proxy's word (address and port), and
 //! `{squid_port}`; `{text} {key} {user} {password} {files} {public_ca} {organisation_ca} {public_issuer}
 //! {organisation_issuer} {nobody_issuer}`, `{client_cert} {client_key}` (a client's, by the organisation),
 //! `{stranger_cert} {stranger_key}` (by nobody). Links are `eth0` on the client, the proxies and the internet;
-//! `lan`, `dmz` and `wan` on the router.
+//! `lan`, `dmz` and `wan` on the router. With a second hop: `{upstream} {upstream_wan} {transit}`.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,

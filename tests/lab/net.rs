@@ -4,6 +4,8 @@
 //!  client eth0 ── lan  router  wan ── eth0 internet (every public address on its lo)
 //!                        dmz ── eth0 proxies
 //! ```
+//!
+//! Where a case has a second hop, `upstream` stands between: `wan ── lower upstream upper ── eth0`.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::case::Case;
 use super::draw::Facts;
 use crate::support::netns::inside;
 
@@ -25,9 +28,12 @@ pub(crate) enum Host {
     Router,
     Proxies,
     Internet,
+    /// Only where the case has a second hop.
+    Upstream,
 }
 
-pub(crate) const HOSTS: [Host; 4] = [Host::Client, Host::Router, Host::Proxies, Host::Internet];
+pub(crate) const HOSTS: [Host; 5] =
+    [Host::Client, Host::Router, Host::Proxies, Host::Internet, Host::Upstream];
 
 /// The namespaces; removed when this goes, by a panic too.
 #[derive(Debug)]
@@ -46,11 +52,12 @@ const SYSCTL: &str = "net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.d
     net.ipv6.conf.all.accept_ra=0 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0";
 
 impl Net {
-    pub(crate) fn new(facts: &Facts, ipv6: bool) -> Self {
+    pub(crate) fn new(facts: &Facts, case: &Case) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        assert!(!(case.ipv6 && case.second_hop), "the second hop knows IPv4 only");
         let name = format!("{}{}", prefix(), COUNT.fetch_add(1, Ordering::Relaxed));
         let net = Self { name };
-        let [c, r, p, i] = HOSTS.map(|host| net.namespace(host));
+        let [c, r, p, i, upstream] = HOSTS.map(|host| net.namespace(host));
         must(&format!(
             "for n in {c} {r} {p} {i}; do
                ip netns add $n
@@ -58,9 +65,18 @@ impl Net {
              done
              ip netns exec {r} sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
              ip link add eth0 netns {c} type veth peer name lan netns {r}
-             ip link add eth0 netns {p} type veth peer name dmz netns {r}
-             ip link add eth0 netns {i} type veth peer name wan netns {r}"
+             ip link add eth0 netns {p} type veth peer name dmz netns {r}"
         ));
+        must(&if case.second_hop {
+            format!(
+                "ip netns add {upstream}
+                 ip netns exec {upstream} sysctl -qw {SYSCTL} net.ipv4.ip_forward=1
+                 ip link add wan netns {r} type veth peer name lower netns {upstream}
+                 ip link add eth0 netns {i} type veth peer name upper netns {upstream}"
+            )
+        } else {
+            format!("ip link add eth0 netns {i} type veth peer name wan netns {r}")
+        });
         for (host, links) in [
             (Host::Client, CLIENT),
             (Host::Router, ROUTER),
@@ -69,11 +85,15 @@ impl Net {
         ] {
             net.batch(host, &facts.fill(links));
         }
-        if ipv6 {
+        if case.second_hop {
+            net.batch(Host::Upstream, &facts.fill(UPSTREAM));
+            net.batch(Host::Internet, &facts.fill("route add {transit} via {way_back}"));
+        }
+        if case.ipv6 {
             net.batch(Host::Client, &facts.fill("route add default via {router6}"));
             net.batch(Host::Proxies, &facts.fill("route add default via {router6_dmz}"));
         }
-        net.wait_for_links();
+        net.wait_for_links(case.second_hop);
         let etc = net.etc(Host::Client);
         fs::create_dir_all(&etc).expect("root may make /etc/netns");
         fs::create_dir_all(net.etc(Host::Proxies)).expect("root may make /etc/netns");
@@ -86,6 +106,7 @@ impl Net {
             Host::Router => "r",
             Host::Proxies => "p",
             Host::Internet => "i",
+            Host::Upstream => "u",
         };
         format!("{}{letter}", self.name)
     }
@@ -122,15 +143,20 @@ impl Net {
     }
 
     /// See `support::netns::Chain`: neighbours are not found before the kernel has seen the carrier.
-    fn wait_for_links(&self) {
-        for (host, link) in [
+    fn wait_for_links(&self, second_hop: bool) {
+        let links = [
             (Host::Client, "eth0"),
             (Host::Proxies, "eth0"),
             (Host::Internet, "eth0"),
             (Host::Router, "lan"),
             (Host::Router, "dmz"),
             (Host::Router, "wan"),
-        ] {
+            (Host::Upstream, "lower"),
+            (Host::Upstream, "upper"),
+        ];
+        for (host, link) in
+            links.into_iter().filter(|(host, _)| second_hop || *host != Host::Upstream)
+        {
             let shown = format!("ip -n {} -6 route show dev {link}", self.namespace(host));
             must(&format!("timeout 30 sh -c 'until {shown} | grep -q fe80; do :; done'"));
         }
@@ -244,7 +270,7 @@ addr add {router6_wan}/64 dev wan nodad
 link set lan gso_max_segs 1 up
 link set dmz gso_max_segs 1 up
 link set wan gso_max_segs 1 up
-route add default via {internet}
+route add default via {way_out}
 route add default via {internet6}
 ";
 
@@ -253,6 +279,16 @@ addr add {proxies}/24 dev eth0
 addr add {proxies6}/64 dev eth0 nodad
 link set eth0 gso_max_segs 1 up
 route add default via {router_dmz}
+";
+
+const UPSTREAM: &str = "link set lo up
+addr add {upstream}/24 dev lower
+addr add {upstream_wan}/24 dev upper
+link set lower gso_max_segs 1 up
+link set upper gso_max_segs 1 up
+route add {lan} via {router_wan}
+route add {dmz} via {router_wan}
+route add default via {internet}
 ";
 
 /// Whoever is not there is silent, as out there.
@@ -269,8 +305,8 @@ addr add {portal}/32 dev lo
 addr add {elsewhere}/32 dev lo
 addr add {dns_public}/32 dev lo
 addr add {independent}/32 dev lo
-route add {lan} via {router_wan}
-route add {dmz} via {router_wan}
+route add {lan} via {way_back}
+route add {dmz} via {way_back}
 route add blackhole default
 route add {client6} via {router6_wan}
 route add {proxies6} via {router6_wan}

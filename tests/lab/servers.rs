@@ -292,6 +292,7 @@ fn dns(word: &Dns, facts: &Facts) -> DnsBehaviour {
         Dns::WrongIdFirst => DnsBehaviour::WrongIdFirst,
         Dns::Blocked(code) => DnsBehaviour::Blocked(*code),
         Dns::LateMs(late) => DnsBehaviour::Late(Duration::from_millis(*late)),
+        Dns::AaaaLateMs(late) => DnsBehaviour::AaaaLate(Duration::from_millis(*late)),
     }
 }
 

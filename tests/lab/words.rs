@@ -39,6 +39,7 @@ pub(crate) enum Dns {
     TruncatedNoTcp,
     AaaaSilent,
     AaaaServfail,
+    AaaaLateMs(u64),
     /// An address in front of the true answer.
     Forged(String),
     /// A stray answer in front of the true one.

@@ -53,7 +53,7 @@ impl<'a> World<'a> {
                 facts.set(&format!("{name}_{kind}"), file.display().to_string());
             }
         }
-        let net = Net::new(&facts, case.ipv6);
+        let net = Net::new(&facts, case);
         let mut world = Self { net, facts, folder, case, truth, authorities, servers: Vec::new() };
         world.start_internet();
         world.start_names();

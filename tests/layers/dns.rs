@@ -59,6 +59,7 @@ fn answers_are_found_to_be_what_they_are() {
         (Behaviour::TruncatedUdp, "401 over 1.1"),
         (Behaviour::Late(Duration::from_millis(100)), "401 over 1.1"),
         (Behaviour::AaaaServfail, "401 over 1.1"),
+        (Behaviour::AaaaLate(Duration::from_millis(100)), "401 over 1.1"),
     ];
     for trip in table(&rows, |behaviour| ask(*behaviour, AMPLE).0) {
         assert_eq!((trip.lookup.name.as_str(), trip.lookup.source), (NAME, Source::Dns));

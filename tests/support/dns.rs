@@ -46,6 +46,7 @@ pub(crate) enum Behaviour {
     Late(Duration),
     AaaaSilent,
     AaaaServfail,
+    AaaaLate(Duration),
     /// The answer twice: first with another address, as somebody on the way would forge it.
     Forged(Ipv4Addr),
     /// The answer under another id first, then the answer.
@@ -329,6 +330,7 @@ fn react(bytes: &[u8], state: &State, over_tcp: bool) -> Reaction {
         | Behaviour::TruncatedUdp
         | Behaviour::AaaaSilent
         | Behaviour::AaaaServfail
+        | Behaviour::AaaaLate(_)
         | Behaviour::Forged(_) => {}
     }
     Reaction::Send(encoded(&answer))
@@ -339,6 +341,7 @@ impl Behaviour {
         match self {
             Self::AaaaSilent if record_type == RecordType::AAAA => Self::Silent,
             Self::AaaaServfail if record_type == RecordType::AAAA => Self::Servfail,
+            Self::AaaaLate(delay) if record_type == RecordType::AAAA => Self::Late(delay),
             other => other,
         }
     }
