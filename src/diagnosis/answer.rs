@@ -126,8 +126,12 @@ pub(super) fn bad<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading, Author)
 /// Who wrote an answer that has no mark, by what the provider itself answers over another route: the same
 /// is its own, and another one was made on the way.
 fn compared(case: &Case<'_>, response: &Response) -> Author {
-    let is_public =
-        |other: &Case<'_>| other.chain().is_some_and(|chain| chain.trust() == Trust::Public);
+    let is_public = |other: &Case<'_>| match (case.chain(), other.chain()) {
+        (_, Some(theirs)) => theirs.trust() == Trust::Public,
+        // In plain HTTP there is none, on any route.
+        (None, None) => true,
+        (Some(_), None) => false,
+    };
     let answers = case.others().filter(is_public).filter_map(|other| other.answer());
     let mut theirs = answers.filter(|(_, _, author)| author.is_provider()).peekable();
     if theirs.peek().is_none() {

@@ -59,9 +59,13 @@ fn whose(case: &Case<'_>, leg: &Leg, failure: &HttpFailure) -> Held {
         Some(Trust::System | Trust::Organisation) if elsewhere => {
             Found::high().party(Party::Inspection).by_other_route().yes()
         }
+        // Nobody opened it, and something on this way alone spoils it.
+        Some(Trust::Public) if elsewhere => {
+            Found::medium().party(Party::Inspection).by_other_route().yes()
+        }
         _ if everywhere => Found::high().by_other_route().yes(),
-        Some(Trust::Public) if !elsewhere => Found::medium().yes(),
-        Some(Trust::Public | Trust::System | Trust::Organisation | Trust::None) | None => {
+        Some(Trust::Public) => Found::medium().yes(),
+        Some(Trust::System | Trust::Organisation | Trust::None) | None => {
             Found::undetermined().yes()
         }
     }

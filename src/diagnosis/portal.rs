@@ -4,7 +4,7 @@
 use super::case::{Case, Found, Needed};
 use super::experiment::portal;
 use super::{Author, Held};
-use crate::observation::{Chain, Change, Control, Failure, Response, TlsKind, Trip};
+use crate::observation::{Certificate, Chain, Change, Control, Failure, Response, TlsKind, Trip};
 
 rules! { RULES
     /// A page in plain HTTP that is known to be empty comes redirected or rewritten, unrelated hosts are not
@@ -75,11 +75,14 @@ fn asks_to_sign_in(case: &Case<'_>) -> Held {
     }
 }
 
-/// Whether unrelated hosts show the same leaf: one server answers for all.
+/// Whether unrelated hosts show a leaf for the same names, by the same issuer: one server answers for all.
 pub(super) fn is_shown_by_all(case: &Case<'_>, chain: &Chain) -> Result<bool, Needed> {
     let theirs = case.control_shows()?.trip().and_then(Trip::leading);
     let theirs = theirs.and_then(|leg| leg.chain.as_ref()).and_then(|chain| chain.leaf());
-    Ok(theirs.is_some() && theirs == chain.leaf())
+    let same = |(theirs, ours): (&Certificate, &Certificate)| {
+        !ours.names.is_empty() && theirs.names == ours.names && theirs.issuer == ours.issuer
+    };
+    Ok(theirs.zip(chain.leaf()).is_some_and(same))
 }
 
 fn answer_of(trip: &Trip) -> Option<&Response> {

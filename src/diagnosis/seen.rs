@@ -111,7 +111,17 @@ impl<'a> Case<'a> {
 
     /// Tunnels to unrelated hosts through the same proxy, read as the control hosts are.
     pub(super) fn control_tunnel(&self) -> Result<Seen<'a>, Needed> {
+        let alone = self.target().controls == 1;
+        let fails = |outcome: &Outcome| {
+            let same = outcome.experiment.change == Change::ControlHost(0);
+            let there = same && outcome.experiment.route != self.walk.route;
+            there && outcome.result.as_ref().is_ok_and(|trip| !trip.arrived())
+        };
         match self.first_to_pass(Change::ControlTunnel)? {
+            // The only one, and it fails over another route as well: it may be down itself.
+            Seen::Failed(_) if alone && self.evidence.outcomes.iter().any(fails) => {
+                Ok(Seen::Nothing)
+            }
             Seen::Failed(_) if self.walk.baseline == Baseline::Bad => Ok(Seen::Nothing),
             seen => Ok(seen),
         }

@@ -96,14 +96,7 @@ fn port_blocked(case: &Case<'_>) -> Held {
     let port = other_port(leg.address.port());
     let other = SocketAddr::new(leg.address.ip(), port);
     if case.seen(Change::OtherPort(other))?.passed() {
-        // One host alone may be down itself.
-        let alone = case.by_controls() < Confidence::High && case.walk.baseline != Baseline::Bad;
-        let found = if alone && !case.other_route_arrives() {
-            Found::undetermined()
-        } else {
-            Found::with(case.by_controls())
-        };
-        return found.by(Control::OtherPort).yes();
+        return Found::with(case.by_controls()).by(Control::OtherPort).yes();
     }
     Ok(None)
 }
@@ -132,6 +125,12 @@ fn is_right_address(case: &Case<'_>, leg: &Leg) -> Result<Option<bool>, Needed> 
             .then_some(false),
         Seen::Nothing => confirmed.then_some(true),
     })
+}
+
+/// Whether the unrelated hosts fail over a route that reaches the target, too.
+fn is_down_elsewhere(case: &Case<'_>) -> Result<bool, Needed> {
+    let Some(other) = case.others().find(Case::reached) else { return Ok(false) };
+    Ok(other.control_shows()?.failed().is_some())
 }
 
 /// Whether a name server outside of the organisation answered over this route.
@@ -194,13 +193,14 @@ fn rejected_by_icmp(case: &Case<'_>) -> Held {
     });
     match refused {
         Some((leg, failure)) => match failure.icmp {
+            Some(icmp) if icmp.offender == leg.address.ip() => Ok(None),
             // A hop outside may be the provider's own.
             Some(icmp) if Class::of(icmp.offender) == Class::Public => {
                 let ours = case.other_route_arrives() && case.control_host()?.passed();
                 if ours { Found::high().yes() } else { Found::medium().yes() }
             }
-            Some(icmp) if icmp.offender != leg.address.ip() => Found::high().yes(),
-            Some(_) | None => Ok(None),
+            Some(_) => Found::high().yes(),
+            None => Ok(None),
         },
         None => Ok(None),
     }
@@ -227,15 +227,14 @@ fn egress_blocked(case: &Case<'_>) -> Held {
         return Ok(None);
     };
     match case.control_shows()? {
+        // One that fails where the target is reached is down itself.
+        Seen::Failed(_) if is_down_elsewhere(case)? => Ok(None),
         Seen::Failed(control) if is_alike(control, failure) => {
             let named = is_prohibited_on_the_way(case.trip()) && is_prohibited_on_the_way(control);
             let found = match case.walk.baseline {
                 _ if named => Found::high(),
                 Baseline::Bad => Found::with(case.by_controls()),
                 Baseline::Good | Baseline::Unknown if case.other_route_arrives() => Found::medium(),
-                Baseline::Good | Baseline::Unknown if case.by_controls() < Confidence::High => {
-                    Found::undetermined()
-                }
                 // A line that is down resets nothing.
                 Baseline::Good | Baseline::Unknown
                     if matches!(failure.kind, TcpKind::Refused | TcpKind::Reset) =>

@@ -1,6 +1,6 @@
 //! Facts of the way to the target or the proxy: families, addresses, loss, who completes handshakes.
 
-use super::{slow, twice};
+use super::slow;
 use crate::diagnosis::Held;
 use crate::diagnosis::case::{Case, Found, Seen};
 use crate::observation::{Change, Control, Expect, Failure, Leg, Socket};
@@ -32,7 +32,23 @@ fn lossy(case: &Case<'_>) -> Held {
     if case.symptom().is_some() {
         return Ok(None);
     }
-    twice(case, |trip| trip.legs.iter().any(is_lossy))
+    if !case.trip().legs.iter().any(is_lossy) {
+        return Ok(None);
+    }
+    // What is lost on the way back shows in the repeat as a gap.
+    match case.seen(Change::Repeat)?.trip() {
+        Some(again) if again.legs.iter().any(shows_loss) => Found::high().by(Control::Repeat).yes(),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Whether anything was sent again, or came after a gap.
+fn shows_loss(leg: &Leg) -> bool {
+    let connected = leg.connected.as_ref().and_then(|connected| connected.socket);
+    let secured = leg.secured.as_ref().and_then(|secured| secured.socket);
+    let answered = leg.response.as_ref().and_then(|response| response.socket);
+    let sockets = [connected, secured, answered].into_iter().flatten();
+    sockets.into_iter().any(|socket| socket.total_retrans > 0 || socket.rcv_ooopack > 0)
 }
 
 /// Segments that are sent again before it is loss: a single one may be a probe (RFC 8985 7).
