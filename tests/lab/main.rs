@@ -11,7 +11,11 @@
 //! # cargo test --test lab -- tcp-drop --seed 7 # one case, or all whose id begins so
 //! # cargo test --test lab -- --tenth           # a drawn tenth at a drawn seed
 //! # cargo test --test lab -- tcp-drop --keep   # wait for Enter before a world goes: look around in it
+//! # cargo test --test lab -- --transcript ID   # what a case says as text, for the README
 //! ```
+//!
+//! A block of README.md whose fence is `transcript ID one` (or `two`) is what that run says as text at the
+//! fixed seed. All is compared but times and ports; what differs fails the lab, which prints the block anew.
 //!
 //! # A case
 //!
@@ -99,6 +103,7 @@ mod configuration;
 mod run;
 // What people read of it.
 mod table;
+mod transcript;
 
 #[expect(dead_code, reason = "the fast tests need more of it")]
 #[path = "../support/mod.rs"]
@@ -125,10 +130,13 @@ struct Arguments {
     tenth: bool,
     keep: bool,
     only: Vec<String>,
+    /// Only this case, for the README.
+    transcript: Option<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = arguments();
+    let blocks = transcript::of_readme();
     if !net::run("ip netns add labprobe$$ && ip netns del labprobe$$").status.success() {
         support::not_run("network namespaces need root");
         return ExitCode::SUCCESS;
@@ -138,10 +146,16 @@ fn main() -> ExitCode {
     for (case, is_healthy) in &cases {
         for (which, truth) in [("one", &case.one), ("two", &case.two)] {
             let Some(truth) = truth else { continue };
-            jobs.push(Job { case, truth, is_healthy: *is_healthy, which });
+            jobs.push(Job { case, truth, is_healthy: *is_healthy, which, as_text: false });
         }
     }
-    if !arguments.only.is_empty() {
+    for block in &blocks {
+        let exists = jobs.iter().any(|job| job.name() == block.name);
+        assert!(exists, "README.md: no run is {:?}", block.name);
+    }
+    if let Some(id) = &arguments.transcript {
+        jobs.retain(|job| job.case.id == *id);
+    } else if !arguments.only.is_empty() {
         jobs.retain(|job| arguments.only.iter().any(|only| job.case.id.starts_with(only)));
     } else if arguments.tenth {
         jobs.retain(|job| Draw::of(arguments.seed, &job.case.id).between(1, 10) == 1);
@@ -149,9 +163,18 @@ fn main() -> ExitCode {
     println!("lab: seed {}, {} runs of {} cases", arguments.seed, jobs.len(), cases.len());
     let before = net::own_network();
     let folder = Folder::new();
+    let is_shown = |job: &Job<'_>| blocks.iter().any(|block| block.name == job.name());
+    for job in &mut jobs {
+        job.as_text = arguments.transcript.is_some() || arguments.seed == SEED && is_shown(job);
+    }
     let given = Given { seed: arguments.seed, clock: clock(&folder), keep: arguments.keep };
     let results = run_all(&jobs, &given);
     let mut faults = table::print(&jobs, &results, arguments.seed);
+    if arguments.transcript.is_some() {
+        transcript::print(&jobs, &results);
+    } else {
+        faults.extend(transcript::compare(&blocks, &jobs, &results));
+    }
     let left = net::footprint(&net::prefix());
     if !left.is_empty() {
         faults.push(format!("not undone: {left:?}"));
@@ -169,8 +192,13 @@ fn main() -> ExitCode {
 fn arguments() -> Arguments {
     let given = std::env::var("LAB_SEED").ok();
     let seed = given.map(|seed| seed.parse().expect("LAB_SEED is a number"));
-    let mut arguments =
-        Arguments { seed: seed.unwrap_or(SEED), tenth: false, keep: false, only: Vec::new() };
+    let mut arguments = Arguments {
+        seed: seed.unwrap_or(SEED),
+        tenth: false,
+        keep: false,
+        only: Vec::new(),
+        transcript: None,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -183,6 +211,9 @@ fn arguments() -> Arguments {
                 if seed.is_none() {
                     arguments.seed = drawn();
                 }
+            }
+            "--transcript" => {
+                arguments.transcript = Some(words.next().expect("--transcript takes a case's id"));
             }
             "--keep" => arguments.keep = true,
             other if other.starts_with("--") => panic!("{other}: not known"),

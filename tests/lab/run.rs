@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::case::{Action, Case, Expected, Truth};
 use super::draw::Draw;
 use super::net::Host;
+use super::transcript;
 use super::world::World;
 
 /// What is the same for all runs.
@@ -31,6 +32,8 @@ pub(crate) struct Job<'a> {
     pub(crate) is_healthy: bool,
     /// `one` or `two`.
     pub(crate) which: &'static str,
+    /// Whether it is asked for text as well.
+    pub(crate) as_text: bool,
 }
 
 /// What came of it.
@@ -45,6 +48,8 @@ pub(crate) struct Outcome {
     pub(crate) experiments: usize,
     pub(crate) traffic: Traffic,
     pub(crate) document: Value,
+    /// What the same check says as text, where that is asked for.
+    pub(crate) text: Option<String>,
     /// What the world left behind.
     pub(crate) left: Result<(), String>,
 }
@@ -83,17 +88,21 @@ impl Job<'_> {
         let world = World::new(self.case, self.truth, &mut draw);
         let file = world.write_configuration();
         world.net.nft(Host::Client, COUNTERS);
-        let mut command = world.egressd();
-        command.args(["check", "--format", "json", "--config"]).arg(&file);
-        if let Some(days) =
-            world.said(|action| if let Action::Clock(days) = action { Some(*days) } else { None })
-        {
-            command
-                .env("LD_PRELOAD", &given.clock)
-                .env("CLOCK_SECONDS", (days * 86_400).to_string());
-        }
+        let check = |format| {
+            let mut command = world.egressd();
+            command.args(["check", "--format", format, "--config"]).arg(&file);
+            let days = |action: &Action| {
+                if let Action::Clock(days) = action { Some(*days) } else { None }
+            };
+            if let Some(days) = world.said(days) {
+                command
+                    .env("LD_PRELOAD", &given.clock)
+                    .env("CLOCK_SECONDS", (days * 86_400).to_string());
+            }
+            command.output().map_err(|error| error.to_string())
+        };
         let begun = Instant::now();
-        let output = command.output().map_err(|error| error.to_string())?;
+        let output = check("json")?;
         let seconds = begun.elapsed().as_secs_f64();
         let traffic = count(&world);
         let document: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
@@ -104,6 +113,9 @@ impl Job<'_> {
             )
         })?;
         let compared = self.compare(&world, &document);
+        let said = if self.as_text { Some(check("text")?) } else { None };
+        let text =
+            said.map(|said| transcript::tidied(&String::from_utf8_lossy(&said.stdout), &world));
         let timeout: f64 = timeout(&file);
         let is_late = seconds > 4.0 * timeout + START;
         if given.keep {
@@ -119,6 +131,7 @@ impl Job<'_> {
             experiments: experiments(&document),
             traffic,
             document,
+            text,
             left,
         })
     }
