@@ -49,6 +49,14 @@ fn the_readmes_configurations_are_sound() {
     }
 }
 
+#[test]
+fn the_readmes_case_is_one_of_the_lab() {
+    let texts = blocks("text");
+    let case = texts.iter().find(|block| block.starts_with("[[case]]")).expect("it shows one");
+    let cases = fs::read_to_string("tests/lab/faults/tcp.toml").unwrap();
+    assert!(cases.contains(case), "{case}");
+}
+
 /// The commands of the README, as they stand there.
 fn commands() -> Vec<String> {
     let of = |block: String| -> Vec<String> { block.lines().map(str::to_owned).collect() };
@@ -167,9 +175,13 @@ fn names_of_causes_are_a_contract() {
     };
     let names = CAUSES.iter().map(line).collect::<Vec<String>>().concat();
     let kept = fs::read_to_string("tests/causes.txt").unwrap();
-    assert_eq!(
-        names, kept,
-        "a row was added, or renamed: tests/causes.txt is what others build on"
+    let [ours, others] = [&names, &kept].map(|text| text.lines().collect::<BTreeSet<&str>>());
+    let lacks: Vec<&&str> = ours.difference(&others).collect();
+    let gone: Vec<&&str> = others.difference(&ours).collect();
+    assert!(
+        names == kept,
+        "tests/causes.txt is what others build on, in the order of src/cause.rs; it lacks {lacks:#?}, \
+         and no row is {gone:#?}"
     );
     let ids: BTreeSet<&str> = CAUSES.iter().map(|row| row.id).collect();
     assert_eq!(ids.len(), CAUSES.len());
