@@ -50,6 +50,13 @@
 //!   socket and no environment, and asks its parent for names.
 //! - *The host's own GSSAPI, loaded when it is needed*: keytab, cache and `krb5.conf` are read as its other
 //!   programs read them, and nothing is needed to build.
+//! - *Rules are tables that read as prose*: the first that holds decides, so an order can be read and nothing
+//!   is weighed; what stands above a rule is what `explain` prints.
+//! - *Standing controls*: those that depend on no target are measured while nothing fails, too, and one result
+//!   serves all targets: what never worked here proves nothing when it fails.
+//! - *Vendors' marks beside the verdict*: whom to ask is a guess worth showing, and no rule may lean on it.
+//! - *A lab beside the stories*: a story is evidence as we imagine it; in the lab kernels, firewalls and real
+//!   proxies make it, all names and addresses are drawn, and the truth is written by hand (`tests/lab`).
 //! - *Own families for `/metrics`*: the `prometheus` crate's labelled vectors can merge two series.
 
 #[macro_use]

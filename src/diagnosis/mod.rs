@@ -2,8 +2,10 @@
 //!
 //! `diagnose` sees all routes of a target together. `FAULTS` are tried in the order of the layers: the
 //! first that holds is the headline; what it still needs is asked for as experiments. `FACTS` are
-//! notes, or a lesser cause where there is no fault. Rules read marks and counters, never names,
-//! addresses or texts of any particular network.
+//! notes, or a lesser cause where there is no fault. Each layer has tables of rules, which read as prose in
+//! the order in which they are tried. Rules read marks and counters, never names, addresses or texts of any
+//! particular network; whose product has left its marks (`looks_like`) is said beside a verdict and decides
+//! nothing.
 
 #[macro_use]
 mod rule;
