@@ -228,6 +228,13 @@ fn detail(control: Control, trip: &Trip) -> String {
     }
 }
 
+fn addresses(trip: &Trip) -> String {
+    match trip.lookup.addresses().len() {
+        1 => "1 address".to_owned(),
+        count => format!("{count} addresses"),
+    }
+}
+
 fn measured(control: Control, trip: &Trip) -> String {
     let answer = trip.legs.iter().find_map(|leg| leg.response.as_ref());
     // A trip that was to end with the look-up has no leg, and failed for no want of one.
@@ -259,13 +266,14 @@ fn measured(control: Control, trip: &Trip) -> String {
         | Control::NoKey
         | Control::Repeat => trip.failure(),
     };
+    // What follows the look-up is another question.
+    if control == Control::OtherTransport && failure.is_none() {
+        return format!("{} in {:.0} ms", addresses(trip), trip.lookup.seconds * 1000.0);
+    }
     let what = match (failure, answer) {
         (Some(failure), _) => format!("{} {}", failure.layer(), failure.kind()),
         (None, Some(response)) => format!("status {}", response.status),
-        (None, None) if trip.legs.is_empty() => match trip.lookup.addresses().len() {
-            1 => "1 address".to_owned(),
-            count => format!("{count} addresses"),
-        },
+        (None, None) if trip.legs.is_empty() => addresses(trip),
         (None, None) if matches!(control, Control::RandomTunnel | Control::ControlTunnel) => {
             "tunnel opened".to_owned()
         }

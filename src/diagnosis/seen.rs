@@ -12,6 +12,20 @@ const CONTROL_HOSTS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Needed(pub(super) Vec<Experiment>);
 
+impl Needed {
+    /// Two answers, or what both need: asked for together, it takes one round.
+    pub(super) fn both<A, B>(a: Result<A, Self>, b: Result<B, Self>) -> Result<(A, B), Self> {
+        match (a, b) {
+            (Ok(a), Ok(b)) => Ok((a, b)),
+            (Err(mut a), Err(b)) => {
+                a.0.extend(b.0);
+                Err(a)
+            }
+            (Err(needed), Ok(_)) | (Ok(_), Err(needed)) => Err(needed),
+        }
+    }
+}
+
 /// What a control says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Seen<'a> {

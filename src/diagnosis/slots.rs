@@ -1,7 +1,7 @@
 //! What stands for the slots of the fixed sentences: configured names and own measurements.
 
 use super::case::{Case, Found};
-use crate::observation::{ChainVerdict, Failure, Leg, Login, ProxyFailure, Source};
+use crate::observation::{ChainVerdict, Change, Failure, Leg, Login, ProxyFailure, Source};
 
 /// What stands for each slot.
 pub(super) struct Slots {
@@ -74,12 +74,20 @@ fn status(failure: Option<&Failure>, leg: Option<&Leg>) -> Option<String> {
     }
 }
 
+/// What was answered behind a certificate that is not accepted, where that was looked at.
+fn status_behind(case: &Case<'_>) -> Option<String> {
+    let leg = case.trip().leading()?;
+    let outcome = case.outcome(Change::UntrustedHandshake(leg.address))?;
+    let response = outcome.result.as_ref().ok()?.leading()?.response.as_ref()?;
+    Some(response.status.to_string())
+}
+
 impl Slots {
     pub(super) fn of(case: &Case<'_>, found: &Found) -> Self {
         let (target, trip) = (case.target(), case.trip());
         let leg = trip.leading();
         let failure = trip.failure();
-        let status = status(failure.as_ref(), leg);
+        let status = status(failure.as_ref(), leg).or_else(|| status_behind(case));
         let icmp = match leg.and_then(|leg| leg.stop.as_ref()) {
             None => case.lookup_failure().and_then(|(_, failure)| failure.icmp),
             Some(Failure::Tcp(tcp)) => tcp.icmp,

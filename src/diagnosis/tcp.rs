@@ -226,9 +226,10 @@ fn egress_blocked(case: &Case<'_>) -> Held {
     else {
         return Ok(None);
     };
-    match case.control_shows()? {
+    let (shows, down) = Needed::both(case.control_shows(), is_down_elsewhere(case))?;
+    match shows {
         // One that fails where the target is reached is down itself.
-        Seen::Failed(_) if is_down_elsewhere(case)? => Ok(None),
+        Seen::Failed(_) if down => Ok(None),
         Seen::Failed(control) if is_alike(control, failure) => {
             let named = is_prohibited_on_the_way(case.trip()) && is_prohibited_on_the_way(control);
             let found = match case.walk.baseline {
