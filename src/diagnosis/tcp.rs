@@ -243,7 +243,10 @@ fn egress_blocked(case: &Case<'_>) -> Held {
                     Found::medium()
                 }
                 // Who answers from outside shows that the line is up.
-                Baseline::Good | Baseline::Unknown if is_heard_from_outside(case)? => {
+                // With one unrelated host alone, two sites may be down.
+                Baseline::Good | Baseline::Unknown
+                    if case.by_controls() == Confidence::High && is_heard_from_outside(case)? =>
+                {
                     Found::medium()
                 }
                 Baseline::Good | Baseline::Unknown => Found::undetermined(),
