@@ -37,9 +37,21 @@ fn lossy(case: &Case<'_>) -> Held {
     }
     // What is lost on the way back shows in the repeat as a gap.
     match case.seen(Change::Repeat)?.trip() {
-        Some(again) if again.legs.iter().any(shows_loss) => Found::high().by(Control::Repeat).yes(),
+        Some(again)
+            if again.legs.iter().any(is_lossy)
+                || case.trip().legs.iter().any(lost_its_syn)
+                    && again.legs.iter().any(shows_loss) =>
+        {
+            Found::high().by(Control::Repeat).yes()
+        }
         Some(_) | None => Ok(None),
     }
+}
+
+/// A small link makes segments be sent again once (RFC 1191), a SYN never.
+fn lost_its_syn(leg: &Leg) -> bool {
+    let socket = leg.connected.as_ref().and_then(|connected| connected.socket);
+    socket.is_some_and(|socket| socket.total_retrans > 0)
 }
 
 /// Whether anything was sent again, or came after a gap.
