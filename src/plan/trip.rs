@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use url::Host;
 
 use super::{Credential, Endpoint, Nameserver, Pac, Plan, Proxy, Route, Target, Way};
@@ -192,14 +194,18 @@ pub struct Identity {
 /// The request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPlan {
+    /// What is done there.
+    pub method: Method,
     /// `host` or `host:port`.
     pub authority: String,
     /// The path with its query.
     pub path: String,
-    /// Headers beside those that every request has.
-    pub headers: Vec<(&'static str, &'static str)>,
-    /// The header that carries the key, and the key.
-    pub key: Option<(&'static str, &'static str, Secret)>,
+    /// Headers beside those that every request has, names in lower case. One that every request has is replaced.
+    pub headers: Vec<(String, String)>,
+    /// The headers that carry secrets, names in lower case: the key, and whatever else nobody may see.
+    pub secrets: Vec<(String, Secret)>,
+    /// What is sent; none: nothing.
+    pub body: Option<Bytes>,
     /// Whether the answer can only be understood whole.
     pub whole_body: bool,
     /// Whether its body is a file that is wanted as it is, not evidence alone.
@@ -217,13 +223,16 @@ impl Plan {
         // What is waited for here is taken from all that follows.
         trip.patience = (target.budget.dns * 2).min(target.timeout / 3);
         trip.families = if target.all_addresses { Families::All } else { Families::First };
-        trip.request.headers = facts.headers.to_vec();
+        trip.request.headers = facts.needed_headers();
         trip.request.whole_body = facts.whole_body;
-        trip.request.key = facts
-            .key
-            .zip(key)
-            .filter(|_| target.endpoint.is_tls())
-            .map(|(header, key)| (header.name, header.prefix, key.clone()));
+        let key = facts.key.zip(key).filter(|_| target.endpoint.is_tls());
+        trip.request.secrets = key
+            .map(|(header, key)| {
+                let value = Secret::new(format!("{}{}", header.prefix, key.expose()));
+                (header.name.to_owned(), value)
+            })
+            .into_iter()
+            .collect();
         trip
     }
 
@@ -272,11 +281,13 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
         depth: Depth::Request,
         tls: endpoint.is_tls().then(|| TlsPlan::to(host.clone())),
         request: RequestPlan {
+            method: Method::GET,
             // RFC 9110 4.2.3: the scheme's own port is left out.
             authority: url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}")),
             path,
             headers: Vec::new(),
-            key: None,
+            secrets: Vec::new(),
+            body: None,
             whole_body: false,
             file: false,
         },

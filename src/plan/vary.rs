@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use http::Method;
 use url::Host;
 
 use super::standing::{NOBODY, NOBODY_TIMEOUT};
@@ -57,9 +58,7 @@ impl Plan {
             | Change::OlderTls(_) => self.hello(&mut trip, change)?,
             Change::UntrustedHandshake(address) => {
                 tls(&mut trip)?.any_chain = true;
-                // There may be a secret in it.
-                let path = trip.request.path.split('?').next().unwrap_or_default().to_owned();
-                trip.request.path = path;
+                bare(&mut trip, target);
                 trip.hop.address = Some(address.ip());
             }
             Change::ControlTunnel(_) | Change::SameAddress(_) | Change::RandomTunnel => {
@@ -67,10 +66,10 @@ impl Plan {
             }
             Change::LongerTimeout => trip.timeout *= 2,
             Change::Http1 => tls(&mut trip)?.hello.alpn = Alpn::Http1,
-            Change::NoKey if trip.request.key.is_none() => return Err(NotRun::NotApplicable),
+            Change::NoKey if trip.request.secrets.is_empty() => return Err(NotRun::NotApplicable),
             Change::NoKey => {}
         }
-        trip.request.key = None;
+        trip.request.secrets.clear();
         if let Some(tls) = &mut trip.tls {
             tls.client = None;
         }
@@ -178,6 +177,14 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The request without anything that may be secret: what is in its query, its body or a header of its own.
+fn bare(trip: &mut TripPlan, target: &Target) {
+    let request = &mut trip.request;
+    request.path = request.path.split('?').next().unwrap_or_default().to_owned();
+    request.headers = target.provider.facts().needed_headers();
+    (request.method, request.body) = (Method::GET, None);
 }
 
 /// What is changed about packets, addresses and ports, below TLS.

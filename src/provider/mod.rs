@@ -34,6 +34,14 @@ pub struct Facts {
     pub cause: fn(&Response, &Reading) -> Option<Cause>,
 }
 
+impl Facts {
+    /// The headers that every request needs, as they are sent.
+    pub fn needed_headers(&self) -> Vec<(String, String)> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.headers.iter().map(owned).collect()
+    }
+}
+
 /// The header that carries a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHeader {

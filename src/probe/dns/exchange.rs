@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::Method;
 use data_encoding::BASE64URL_NOPAD;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
@@ -81,14 +82,16 @@ impl Task {
         let (stream, http2) =
             self.secure(&TlsPlan::to(name.clone()), stream, (&gauge, until)).await?;
         let request = RequestPlan {
+            method: Method::GET,
             // RFC 9110 7.2: the port too, where it is not the scheme's.
             authority: match self.server.address.port() {
                 443 => name.to_string(),
                 port => format!("{name}:{port}"),
             },
             path: format!("{path}?dns={}", BASE64URL_NOPAD.encode(&message)),
-            headers: vec![("accept", "application/dns-message")],
-            key: None,
+            headers: vec![("accept".to_owned(), "application/dns-message".to_owned())],
+            secrets: Vec::new(),
+            body: None,
             file: false,
             whole_body: true,
         };

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Version};
-use http_body_util::Empty;
+use http::{HeaderName, HeaderValue, Request, Version};
+use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -117,7 +117,8 @@ where
     };
     let connection = pin!(async { connection.await.map_err(Wrong::from) });
     let mut driver = Driver::of(connection);
-    let answer = sender.send_request(request.map(|()| Empty::<Bytes>::new()));
+    let body = plan.body.clone().unwrap_or_default();
+    let answer = sender.send_request(request.map(|()| Full::new(body)));
     let answer = async { Ok(answer.await?.map(Body::Http1)) };
     let answer = timeout_at(end.around.deadline, driver.drive(answer)).await;
     finish(plan, answer, &mut driver, end).await
@@ -145,8 +146,15 @@ where
     };
     let connection = pin!(async { connection.await.map_err(Wrong::from) });
     let mut driver = Driver::of(connection);
-    let sent = sender.send_request(request, true);
-    let answer = async { Ok(sent?.0.await?.map(Body::Http2)) };
+    let sent = sender.send_request(request, plan.body.is_none());
+    let answer = async {
+        let (answer, mut stream) = sent?;
+        if let Some(body) = &plan.body {
+            // It is kept until the peer's window lets it go.
+            stream.send_data(body.clone(), true)?;
+        }
+        Ok(answer.await?.map(Body::Http2))
+    };
     let answer = timeout_at(end.around.deadline, driver.drive(answer)).await;
     finish(plan, answer, &mut driver, end).await
 }
@@ -206,7 +214,7 @@ fn begun(
         status: head.status.as_u16(),
         version: version(head.version).to_owned(),
         headers: headers.collect(),
-        keyed: plan.key.is_some(),
+        keyed: !plan.secrets.is_empty(),
         first_byte: since_sent(watch.first().unwrap_or(head_at)),
         head_seconds: since_sent(head_at),
         ..Response::default()
@@ -239,27 +247,34 @@ fn build(plan: &RequestPlan, tls: bool, http2: bool) -> Option<Request<()>> {
     } else {
         plan.path.clone()
     };
-    let mut request = Request::builder()
-        .method(Method::GET)
-        .uri(uri)
+    let mut request = Request::builder().method(plan.method.clone()).uri(uri).body(()).ok()?;
+    let headers = request.headers_mut();
+    let own = [
         // An answer is evidence, to be read as it came.
-        .header("accept-encoding", "identity")
-        .header("user-agent", concat!("egressd/", env!("CARGO_PKG_VERSION")));
-    if !http2 {
-        request = request.header("host", plan.authority.as_str());
+        ("accept-encoding", "identity"),
+        ("user-agent", concat!("egressd/", env!("CARGO_PKG_VERSION"))),
+        ("accept", "application/json, */*"),
+    ];
+    for (name, value) in own {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    if !plan.headers.iter().any(|(name, _)| *name == "accept") {
-        request = request.header("accept", "application/json, */*");
+    if !http2 {
+        headers.insert("host", HeaderValue::try_from(plan.authority.as_str()).ok()?);
+    }
+    // What is given stands in the place of our own; given twice, it is sent twice.
+    for (name, _) in &plan.headers {
+        headers.remove(name.as_str());
     }
     for (name, value) in &plan.headers {
-        request = request.header(*name, *value);
+        let name = HeaderName::try_from(name.as_str()).ok()?;
+        headers.append(name, HeaderValue::try_from(value.as_str()).ok()?);
     }
-    if let Some((name, prefix, key)) = &plan.key {
-        let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose())).ok()?;
+    for (name, secret) in &plan.secrets {
+        let mut value = HeaderValue::try_from(secret.expose()).ok()?;
         value.set_sensitive(true);
-        request = request.header(*name, value);
+        headers.append(HeaderName::try_from(name.as_str()).ok()?, value);
     }
-    request.body(()).ok()
+    Some(request)
 }
 
 /// A connection that is polled beside whatever uses it.

@@ -21,7 +21,7 @@ fn walk(nginx: &Nginx, path: &str, alpn: Alpn) -> Trip {
     let mut walker = Way::to(url).walker();
     walker.change(|trip| {
         trip.hop.address = Some(nginx.address().ip());
-        trip.request.key = None;
+        trip.request.secrets.clear();
         if let Some(tls) = &mut trip.tls {
             tls.hello.alpn = alpn;
             tls.name = url::Host::Domain(super::NAME.to_owned());
