@@ -63,6 +63,7 @@
 mod documented;
 
 pub mod cause;
+pub mod mistake;
 
 pub mod config;
 pub mod plan;

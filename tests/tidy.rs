@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("documented", &[], &[]),
     ("cause", &[], &["tokio", "rustls", "hickory", "hyper", "std::fs", "std::net"]),
+    ("mistake", &[], &["tokio", "rustls", "hyper", "std::fs", "std::net"]),
     ("config", &[], &["tokio", "TcpStream", "UdpSocket", "std::fs", "std::env"]),
     ("observation", &[], &["tokio", "rustls", "hickory", "hyper", "std::fs"]),
-    ("provider", &["cause", "observation"], &["tokio", "SystemTime", "Timestamp::now"]),
+    ("provider", &["cause", "mistake", "observation"], &["tokio", "SystemTime", "Timestamp::now"]),
     (
         "plan",
         &["config", "provider", "observation"],

@@ -1,5 +1,6 @@
 //! Any URL: nothing is known of it but what HTTP itself says.
 
+use super::request::Requests;
 use super::{Facts, KeyHeader, Reading};
 use crate::cause::Cause;
 use crate::observation::Response;
@@ -12,6 +13,21 @@ pub(super) const FACTS: Facts = Facts {
     key: Some(KeyHeader { name: "authorization", prefix: "Bearer " }),
     headers: &[],
     whole_body: false,
+    counting: None,
+    streaming: None,
+    closes_after: None,
+    requests: &Requests {
+        version: "",
+        endpoints: &[],
+        keys: &[],
+        key_headers: &[],
+        headers: &[],
+        query: &[],
+        largest: u64::MAX,
+        models: &[],
+        base_variables: &[],
+        answers: &[],
+    },
     read,
     cause,
 };

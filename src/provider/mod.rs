@@ -5,18 +5,20 @@
 
 mod anthropic;
 mod generic;
+pub mod request;
 
 use std::fmt;
 
 use crate::cause::Cause;
 use crate::observation::{Range, Response};
+use request::Requests;
 
 /// What one file says of its API.
 #[derive(Debug)]
 pub struct Facts {
     /// The name in the configuration.
     pub id: &'static str,
-    /// The provider's own hosts.
+    /// The provider's own hosts; `*` stands for one label.
     pub hosts: &'static [&'static str],
     /// The addresses that it publishes as its own; none where it publishes none.
     pub ranges: &'static [Range],
@@ -28,6 +30,14 @@ pub struct Facts {
     pub headers: &'static [(&'static str, &'static str)],
     /// Whether an answer can only be understood whole.
     pub whole_body: bool,
+    /// A request with a body, which costs nothing.
+    pub counting: Option<Post>,
+    /// A request whose answer is streamed, which costs a few tokens.
+    pub streaming: Option<Post>,
+    /// After how many seconds of silence its edge closes a connection by itself, where that was measured.
+    pub closes_after: Option<u16>,
+    /// What a sound request is like.
+    pub requests: &'static Requests,
     /// Reads the marks of an answer.
     pub read: fn(&Response) -> Reading,
     /// What an error of the API means: the answer, and whether a key was sent with the request.
@@ -40,6 +50,15 @@ impl Facts {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         self.headers.iter().map(owned).collect()
     }
+}
+
+/// A request with a body.
+#[derive(Clone, Copy, Debug)]
+pub struct Post {
+    /// Its path, with the version.
+    pub path: &'static str,
+    /// A harmless body of about so many bytes, at least what is needed.
+    pub body: fn(usize) -> String,
 }
 
 /// The header that carries a key.
@@ -101,13 +120,26 @@ impl Provider {
 
     /// Whether this is one of the provider's own hosts.
     pub fn owns(self, host: &str) -> bool {
-        self.facts().hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+        self.facts().hosts.iter().any(|own| is_of(own, host))
     }
 }
 
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.facts().id)
+    }
+}
+
+/// Whether a host is one of this pattern.
+fn is_of(pattern: &str, host: &str) -> bool {
+    let (mut pattern, mut host) = (pattern.split('.'), host.split('.'));
+    loop {
+        match (pattern.next(), host.next()) {
+            (None, None) => return true,
+            (Some("*"), Some(label)) if !label.is_empty() => {}
+            (Some(own), Some(label)) if own.eq_ignore_ascii_case(label) => {}
+            _ => return false,
+        }
     }
 }
 
