@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::support::ground::Ground;
+use crate::support::ground::{Ground, target, verdict};
 use crate::support::http::Behaviour as Http;
 use crate::support::pki::{Authority, Flaw};
 use crate::support::program::{Finished, egressd, run};
@@ -13,50 +13,9 @@ use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tcp::ClosedPort;
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 
-struct World(Ground);
-
-impl std::ops::Deref for World {
-    type Target = Ground;
-
-    fn deref(&self) -> &Ground {
-        &self.0
-    }
-}
-
-impl World {
-    fn new() -> Self {
-        Self(Ground::new())
-    }
-
-    /// A configuration with these targets.
-    fn config(&self, rest: &str) -> String {
-        let text = format!("{}{rest}", self.tables());
-        self.folder.write("egressd.toml", &text).display().to_string()
-    }
-
-    fn json(&self, rest: &str) -> (i32, Value) {
-        let file = self.config(rest);
-        let finished = run(&["check", "--config", &file, "--format", "json"]);
-        let value = serde_json::from_str(&finished.stdout);
-        (finished.code, value.unwrap_or_else(|_| panic!("{}{}", finished.stdout, finished.stderr)))
-    }
-}
-
-fn target(name: &str, server: &TlsServer, more: &str) -> String {
-    format!(
-        "[[target]]\nname = \"{name}\"\nurl = \"https://{}/v1/models\"\n{more}\n",
-        server.address()
-    )
-}
-
-/// Status, cause, party, network of the first check.
-fn verdict(document: &Value) -> [Option<&str>; 4] {
-    ["status", "cause", "party", "network"].map(|key| document["checks"][0][key].as_str())
-}
-
 #[test]
 fn the_origins_own_401_proves_the_way() {
-    let world = World::new();
+    let world = Ground::new();
     let api = world.server(Tls::Serve(Http::AnthropicUnauthorized));
     let (code, document) = world.json(&target("api", &api, "provider = \"anthropic\""));
     assert_eq!(
@@ -80,7 +39,7 @@ fn the_origins_own_401_proves_the_way() {
 
 #[test]
 fn a_key_is_sent_and_judged_and_never_shown() {
-    let world = World::new();
+    let world = Ground::new();
     let api = world.server(Tls::Serve(Http::AnthropicByKey { good: "sk-ant-good".into() }));
     let key = world.folder.write("key", "sk-ant-wrong\n");
     let keyed = format!("provider = \"anthropic\"\nkey = {{ file = \"{}\" }}", key.display());
@@ -99,7 +58,7 @@ fn a_key_is_sent_and_judged_and_never_shown() {
 
 #[test]
 fn a_key_comes_from_the_environment_a_file_or_systemd() {
-    let world = World::new();
+    let world = Ground::new();
     let good = "sk-ant-good".to_owned();
     let api = world.server(Tls::Serve(Http::AnthropicByKey { good: good.clone() }));
     let file = world.folder.write("api-key", &format!("{good}\n"));
@@ -125,7 +84,7 @@ fn a_key_comes_from_the_environment_a_file_or_systemd() {
 
 #[test]
 fn a_secret_that_cannot_be_used_stops_nothing_and_is_named() {
-    let world = World::new();
+    let world = Ground::new();
     let api = world.server(Tls::Serve(Http::AnthropicByKey { good: "k".into() }));
     for (content, cause, party) in [
         (None, "local_credential_unavailable", "credential"),
@@ -148,7 +107,7 @@ fn a_secret_that_cannot_be_used_stops_nothing_and_is_named() {
 
 #[test]
 fn a_client_certificate_is_shown_by_the_configured_target_alone() {
-    let world = World::new();
+    let world = Ground::new();
     let clients = Authority::new("Test Clients");
     let behaviour = Tls::ClientCertificateRequired(clients.clone(), Http::AnthropicUnauthorized);
     let api = world.server(behaviour);
@@ -189,7 +148,7 @@ fn a_client_certificate_is_shown_by_the_configured_target_alone() {
 
 #[test]
 fn a_key_never_goes_over_a_chain_that_nobody_verified() {
-    let world = World::new();
+    let world = Ground::new();
     let stranger = Authority::new("Stranger");
     for leaf in [
         stranger.leaf(&["127.0.0.1"]),
@@ -210,7 +169,7 @@ fn a_key_never_goes_over_a_chain_that_nobody_verified() {
 
 #[test]
 fn the_document_has_the_keys_of_the_contract_and_what_was_observed() {
-    let world = World::new();
+    let world = Ground::new();
     let api = world.server(Tls::Alert(112));
     let (_, document) = world.json(&target("api", &api, ""));
     let keys = |value: &Value| -> Vec<String> {
@@ -254,7 +213,7 @@ fn the_document_has_the_keys_of_the_contract_and_what_was_observed() {
 
 #[test]
 fn exit_statuses_are_those_of_the_worst_target() {
-    let world = World::new();
+    let world = Ground::new();
     let api = world.server(Tls::Serve(Http::AnthropicUnauthorized));
     let closed = ClosedPort::hold();
     let fine = target("fine", &api, "provider = \"anthropic\"");
@@ -276,7 +235,7 @@ fn exit_statuses_are_those_of_the_worst_target() {
 
 #[test]
 fn nagios_gets_one_line_and_performance_data() {
-    let world = World::new();
+    let world = Ground::new();
     let closed = ClosedPort::hold();
     let file = world
         .config(&format!("[[target]]\nname = \"shut\"\nurl = \"https://{}/\"\n", closed.address()));
@@ -294,7 +253,7 @@ fn nagios_gets_one_line_and_performance_data() {
 
 #[test]
 fn a_url_is_checked_without_a_file() {
-    let world = World::new();
+    let world = Ground::new();
     let api = world.server(Tls::Serve(Http::Redirect("/elsewhere".into())));
     let file = world.config("[[target]]\nname = \"unused\"\nurl = \"https://127.0.0.1:1/\"\n");
     let url = format!("https://{}/x", api.address());
@@ -323,7 +282,7 @@ fn a_url_is_checked_without_a_file() {
 
 #[test]
 fn the_environments_proxy_is_walked_by_name() {
-    let world = World::new();
+    let world = Ground::new();
     let leaf = world.authority.leaf(&["api.anthropic.com", "localhost"]);
     let api = TlsServer::start(&Arc::new(leaf), Tls::Serve(Http::AnthropicUnauthorized));
     let proxy = Proxy::start(Tunnelling::Tunnel, &[("api.anthropic.com", api.address())]);
@@ -347,7 +306,7 @@ fn the_environments_proxy_is_walked_by_name() {
 
 #[test]
 fn people_get_a_tree_and_what_to_do() {
-    let world = World::new();
+    let world = Ground::new();
     let api = world.server(Tls::AfterHello(crate::support::wire::Ending::Reset));
     let finished = run(&["check", "--config", &world.config(&target("api", &api, ""))]);
     assert_eq!(finished.code, 2);

@@ -28,6 +28,8 @@ mod logins;
 mod store;
 // `egressd check`, the real binary against real servers.
 mod check;
+// A target's own request, and whose certificates count for it.
+mod requests;
 // Whose marks a check shows.
 mod looks_like;
 // The daemon as a function: panics, hangs, room.

@@ -4,6 +4,7 @@
 //! Fields that `plan` may complain about keep the place where they stand.
 
 mod problem;
+mod request;
 mod value;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 pub use problem::{Problem, nearest};
+pub use request::{ExpectJson, Request, Statuses, TargetTrust};
 pub use value::{FileSource, Period, Pick, Secret, SecretSource, Text};
 
 /// The file that a new installation starts from, and what runs where there is none.
@@ -227,6 +229,12 @@ pub struct Target {
     pub private: Vec<Spanned<String>>,
     /// `us`, where it is a gateway of ours.
     pub operator: Option<Spanned<String>>,
+    /// Whose roots count for it alone.
+    pub trust: Option<Spanned<TargetTrust>>,
+    /// Whether the key is sent over an inspected chain; left out: it is.
+    pub key_through_inspection: Option<bool>,
+    /// What is asked for instead of the provider's minimal request.
+    pub request: Option<Spanned<Request>>,
     /// Labels of `egressd_target_info`.
     pub labels: BTreeMap<Spanned<String>, String>,
 }

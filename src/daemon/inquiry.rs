@@ -205,6 +205,7 @@ impl Inquiry {
             controls: self.context.plan.controls.len(),
             private: self.target.private.clone(),
             ours: self.target.ours,
+            wanted: self.target.request.as_ref().map(|own| own.wanted.clone()),
         }
     }
 

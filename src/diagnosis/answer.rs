@@ -88,6 +88,15 @@ pub(super) fn bad_answer(
     reading: &Reading,
     author: Author,
 ) -> Option<HttpKind> {
+    if let Some(wanted) = &target.wanted {
+        let good = wanted.has_status(response.status) && author.is_provider();
+        if good && wanted.has_body(&response.body) {
+            return None;
+        }
+        if good || (200..300).contains(&response.status) {
+            return Some(HttpKind::UnexpectedBody);
+        }
+    }
     match response.status {
         200..=299 if author == Author::Origin && reading.shape => None,
         200..=299 => Some(HttpKind::UnexpectedBody),
@@ -378,16 +387,17 @@ fn bad_request(case: &Case<'_>) -> Held {
 }
 
 fn response_unexpected(case: &Case<'_>) -> Held {
-    match bad(case) {
-        Some((response, _, author))
-            if author.is_provider() && (200..300).contains(&response.status) =>
-        {
-            // What is no JSON at all, an API's client cannot use.
-            let usable = case.target().provider == Provider::Generic
-                || serde_json::from_str::<serde_json::Value>(&response.body).is_ok();
-            let status = if usable { Status::Degraded } else { Status::Broken };
-            Found::high().status(status).yes()
-        }
-        _ => Ok(None),
+    let Some((response, _, author)) = bad(case) else { return Ok(None) };
+    let wanted = case.target().wanted.as_ref();
+    let hoped_for = (200..300).contains(&response.status)
+        || wanted.is_some_and(|wanted| wanted.has_status(response.status));
+    if !author.is_provider() || !hoped_for {
+        return Ok(None);
     }
+    // What is declared is not there; or it is no JSON at all, which an API's client cannot use.
+    let usable = case.target().provider == Provider::Generic
+        || serde_json::from_str::<serde_json::Value>(&response.body).is_ok();
+    let degraded = usable && wanted.is_none();
+    let status = if degraded { Status::Degraded } else { Status::Broken };
+    Found::high().status(status).yes()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TargetFacts;
 use crate::observation::{Leg, Response, Trip, Trust};
-use crate::provider::Reading;
+use crate::provider::{Provider, Reading};
 
 /// Who wrote an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,7 +55,12 @@ impl Author {
 pub(super) fn of_trip(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Author)> {
     let leg = trip.legs.iter().find(|leg| leg.response.is_some())?;
     let response = leg.response.as_ref()?;
-    let reading = (target.provider.facts().read)(response);
+    let mut reading = (target.provider.facts().read)(response);
+    // What was asked for is the target's own business, and so is the shape of what is answered.
+    reading.shape |= target
+        .wanted
+        .as_ref()
+        .is_some_and(|wanted| wanted.has_status(response.status) && is_content(target, response));
     let author = of(target, leg, response, &reading);
     Some((reading, author))
 }
@@ -98,6 +103,11 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
             }
         }
     }
+}
+
+/// Whether it is what an API answers, where that is known; any status that is wanted will do of any other.
+fn is_content(target: &TargetFacts, response: &Response) -> bool {
+    target.provider == Provider::Generic || is_json(response) || response.is_event_stream()
 }
 
 fn is_json(response: &Response) -> bool {

@@ -46,7 +46,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Status};
-use crate::observation::{Change, Control, Expect, Needs, NotRun, Range, Trip};
+use crate::observation::{Change, Control, Expect, Needs, NotRun, Range, Trip, Wanted};
 use crate::provider::{Provider, Reading};
 
 pub use author::Author;
@@ -96,6 +96,8 @@ pub struct TargetFacts {
     pub private: Vec<Range>,
     /// Whether it is a gateway of the organisation's own.
     pub ours: bool,
+    /// The answer that is wanted, where the request is the target's own.
+    pub wanted: Option<Wanted>,
 }
 
 /// The state of a configured key.

@@ -25,6 +25,8 @@ pub struct Response {
     pub whole: bool,
     /// Whether the request carried the configured key.
     pub keyed: bool,
+    /// Whether the configured key was left out, because the chain is no public one.
+    pub withheld: bool,
     /// Time from the request sent to the first byte of the answer, in seconds: on HTTP/2 that of its HEADERS, since
     /// SETTINGS come before any answer.
     pub first_byte: f64,

@@ -26,6 +26,39 @@ impl Expect {
     }
 }
 
+/// The answer that a target wants where it asks for something of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    /// The statuses; none: any of 200 to 299.
+    pub status: Vec<u16>,
+    /// Places of the answer's JSON (RFC 6901), each with the value that it has; none: whatever it has.
+    pub json: Vec<(String, Option<serde_json::Value>)>,
+}
+
+impl Wanted {
+    /// Whether it is the status that is wanted.
+    pub fn has_status(&self, status: u16) -> bool {
+        if self.status.is_empty() {
+            (200..300).contains(&status)
+        } else {
+            self.status.contains(&status)
+        }
+    }
+
+    /// Whether the body has what is wanted.
+    pub fn has_body(&self, body: &str) -> bool {
+        if self.json.is_empty() {
+            return true;
+        }
+        let Ok(body) = serde_json::from_str::<serde_json::Value>(body) else { return false };
+        self.json.iter().all(|(place, value)| {
+            body.pointer(place)
+                .is_some_and(|there| value.as_ref().is_none_or(|value| there == value))
+        })
+    }
+}
+
 /// How a target weighs its routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

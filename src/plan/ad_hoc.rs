@@ -51,6 +51,9 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
         budget: budget(&defaults.budget),
         private: Vec::new(),
         ours: false,
+        trust: None,
+        key_through_inspection: true,
+        request: None,
         labels: BTreeMap::new(),
     }];
     Ok(plan)

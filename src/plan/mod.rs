@@ -23,10 +23,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use url::{Host, Url};
 
 use crate::config::{Secret, SecretSource};
-use crate::observation::{Control, Expect, Needs, Range};
+use crate::observation::{Control, Expect, Needs, Range, Wanted};
 use crate::provider::Provider;
 
 pub use ad_hoc::ad_hoc;
@@ -244,6 +246,12 @@ pub struct Target {
     pub private: Vec<Range>,
     /// Whether it is a gateway of the organisation's own.
     pub ours: bool,
+    /// Whose roots count for it alone; none: those that count for all.
+    pub trust: Option<Arc<Trust>>,
+    /// Whether the key is sent over a chain that only this host or the organisation verifies.
+    pub key_through_inspection: bool,
+    /// What is asked for instead of the provider's minimal request.
+    pub request: Option<OwnRequest>,
     /// Labels to join on.
     pub labels: BTreeMap<String, String>,
 }
@@ -254,6 +262,23 @@ impl Target {
     pub fn bound(&self) -> Duration {
         self.timeout * 4
     }
+}
+
+/// A request of a target's own. Its path is in the endpoint's URL.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OwnRequest {
+    /// What is done.
+    pub method: Method,
+    /// Headers beside the provider's or in their place, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Headers that carry secrets, as they were given.
+    pub secrets: Vec<(String, Secret)>,
+    /// Whether these are all headers: then the provider's own are left out where they are missing.
+    pub complete: bool,
+    /// What is sent.
+    pub body: Option<Bytes>,
+    /// What a good answer is.
+    pub wanted: Wanted,
 }
 
 /// A client certificate, and where its key is.

@@ -55,6 +55,21 @@ impl fmt::Display for Plan {
     }
 }
 
+/// What a target asks for by itself, and where its key does not go.
+fn asks(f: &mut fmt::Formatter<'_>, target: &Target) -> fmt::Result {
+    if let Some(own) = &target.request {
+        let body = own.body.as_ref().map_or(0, bytes::Bytes::len);
+        let names = own.headers.iter().map(|(name, _)| name.as_str());
+        let names: Vec<&str> = names.collect();
+        let headers = if names.is_empty() { "no headers".to_owned() } else { names.join(", ") };
+        writeln!(f, "    its own request: a body of {body} bytes, {headers} beside the API's")?;
+    }
+    if target.key.is_some() && !target.key_through_inspection {
+        writeln!(f, "    its key: only over a chain of a public CA")?;
+    }
+    Ok(())
+}
+
 /// How a route leaves, and who logs in on the way.
 fn through(route: &Route) -> String {
     let login = |account: &Account| {
@@ -105,10 +120,12 @@ impl Plan {
         let every = humantime::format_duration(target.interval);
         writeln!(
             f,
-            "  {name} ({provider}): GET {} every {every}, timeout {}",
+            "  {name} ({provider}): {} {} every {every}, timeout {}",
+            target.request.as_ref().map_or("GET", |own| own.method.as_str()),
             endpoint.url,
             humantime::format_duration(target.timeout)
         )?;
+        asks(f, target)?;
         let needs = match &target.needs {
             Needs::Any => "any of",
             Needs::All => "all of",

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use url::Host;
 
-use super::{Credential, Endpoint, Nameserver, Pac, Plan, Proxy, Route, Target, Way};
+use super::{Credential, Endpoint, Nameserver, Pac, Plan, Proxy, Route, Target, Trust, Way};
 use crate::config::Secret;
 use crate::observation::Sent;
 
@@ -132,6 +132,8 @@ pub struct TlsPlan {
     pub hello: Hello,
     /// The certificate that is shown where the server asks for one.
     pub client: Option<Arc<Identity>>,
+    /// Whose roots count for it alone; none: those that count for all.
+    pub trust: Option<Arc<Trust>>,
     /// Whether it goes on whatever certificate the server shows; then nothing secret may be sent.
     pub any_chain: bool,
 }
@@ -139,7 +141,7 @@ pub struct TlsPlan {
 impl TlsPlan {
     /// A handshake as today's clients make it.
     pub fn to(name: Host<String>) -> Self {
-        Self { name, hello: Hello::default(), client: None, any_chain: false }
+        Self { name, hello: Hello::default(), client: None, trust: None, any_chain: false }
     }
 }
 
@@ -204,6 +206,8 @@ pub struct RequestPlan {
     pub headers: Vec<(String, String)>,
     /// The headers that carry secrets, names in lower case: the key, and whatever else nobody may see.
     pub secrets: Vec<(String, Secret)>,
+    /// Whether those are left out over a chain that no public root verifies.
+    pub key_wants_public_chain: bool,
     /// What is sent; none: nothing.
     pub body: Option<Bytes>,
     /// Whether the answer can only be understood whole.
@@ -223,7 +227,6 @@ impl Plan {
         // What is waited for here is taken from all that follows.
         trip.patience = (target.budget.dns * 2).min(target.timeout / 3);
         trip.families = if target.all_addresses { Families::All } else { Families::First };
-        trip.request.headers = facts.needed_headers();
         trip.request.whole_body = facts.whole_body;
         let key = facts.key.zip(key).filter(|_| target.endpoint.is_tls());
         trip.request.secrets = key
@@ -233,6 +236,13 @@ impl Plan {
             })
             .into_iter()
             .collect();
+        ask(&mut trip.request, target);
+        if let Some(tls) = &mut trip.tls {
+            tls.trust.clone_from(&target.trust);
+        }
+        // Where other roots than the public ones count on purpose, it is no inspection.
+        let asked_for = !target.key_through_inspection && target.trust.is_none();
+        trip.request.key_wants_public_chain = asked_for;
         trip
     }
 
@@ -243,6 +253,22 @@ impl Plan {
         let timeout = shortest.map_or(CONTROL_TIMEOUT, |shortest| shortest.min(CONTROL_TIMEOUT));
         TripPlan { families: Families::First, ..trip_to(endpoint, route, timeout) }
     }
+}
+
+/// What is asked for: the provider's minimal request, or the target's own.
+fn ask(request: &mut RequestPlan, target: &Target) {
+    let own = target.request.as_ref();
+    let complete = own.is_some_and(|own| own.complete);
+    request.headers = if complete { Vec::new() } else { target.provider.facts().needed_headers() };
+    let Some(own) = own else { return };
+    request.method = own.method.clone();
+    request.body.clone_from(&own.body);
+    request.whole_body |= !own.wanted.json.is_empty();
+    let given = |name: &str| own.headers.iter().any(|(own, _)| own == name);
+    request.headers.retain(|(name, _)| !given(name));
+    request.headers.extend(own.headers.iter().cloned());
+    request.secrets.retain(|(name, _)| !own.secrets.iter().any(|(own, _)| own == name));
+    request.secrets.extend(own.secrets.iter().cloned());
 }
 
 /// The trip that fetches a PAC file, straight to its server; none where its URL leads nowhere.
@@ -287,6 +313,7 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
             path,
             headers: Vec::new(),
             secrets: Vec::new(),
+            key_wants_public_chain: false,
             body: None,
             whole_body: false,
             file: false,

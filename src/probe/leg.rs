@@ -167,7 +167,7 @@ impl Network {
         };
         let identity = way.identity.clone();
         let around = tls::Around { counts: &counts, gauge, deadline: way.deadline, identity };
-        let handshake = tls::handshake(&self.tls, tls, stream, around).await;
+        let handshake = tls::handshake(self.tls_for(tls), tls, stream, around).await;
         leg.chain = handshake.chain;
         leg.asked = handshake.asked;
         let (stream, secured) = handshake.end?;

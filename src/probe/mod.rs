@@ -28,8 +28,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::observation::{Leg, Lookup, Trip};
-use crate::plan::{Depth, Families, Hop, Plan, Proxy, Spoken, TripPlan, Tunnel, Way};
+use crate::observation::{Leg, Lookup, Response, Trip, Trust as Verified};
+use crate::plan::{
+    Depth, Families, Hop, Plan, Proxy, RequestPlan, Spoken, TlsPlan, TripPlan, Trust, Tunnel, Way,
+};
 use legs::Legs;
 use tcp::Gauge;
 
@@ -42,6 +44,8 @@ pub struct Network {
     tls: tls::Tls,
     /// For proxies that are judged by roots of their own as well.
     of_proxies: Vec<(Vec<Vec<u8>>, tls::Tls)>,
+    /// For targets that are judged by roots of their own alone.
+    of_targets: Vec<(Arc<Trust>, tls::Tls)>,
     gate: proxy::Gate,
     #[cfg(feature = "pac")]
     files: pac::Files,
@@ -93,10 +97,17 @@ impl Network {
                 of_proxies.push((roots.clone(), tls::Tls::new(&plan.trust.with(roots))?));
             }
         }
+        let mut of_targets: Vec<(Arc<Trust>, tls::Tls)> = Vec::new();
+        for trust in plan.targets.iter().filter_map(|target| target.trust.as_ref()) {
+            if !of_targets.iter().any(|(known, _)| known == trust) {
+                of_targets.push((Arc::clone(trust), tls::Tls::new(trust)?));
+            }
+        }
         Ok(Self {
             names,
             tls: tls::Tls::new(&plan.trust)?,
             of_proxies,
+            of_targets,
             gate: proxy::Gate::default(),
             #[cfg(feature = "pac")]
             files: pac::Files::new(),
@@ -112,6 +123,15 @@ impl Network {
     /// What a proxy's own certificate is judged with.
     fn tls_of(&self, proxy: &Proxy) -> &tls::Tls {
         let own = self.of_proxies.iter().find(|(roots, _)| *roots == proxy.roots);
+        own.map_or(&self.tls, |(_, tls)| tls)
+    }
+
+    /// What a target's certificate is judged with.
+    fn tls_for(&self, plan: &TlsPlan) -> &tls::Tls {
+        let own = plan.trust.as_ref().and_then(|trust| {
+            let same = |known: &Arc<Trust>| Arc::ptr_eq(known, trust) || known == trust;
+            self.of_targets.iter().find(|(known, _)| same(known))
+        });
         own.map_or(&self.tls, |(_, tls)| tls)
     }
 
@@ -204,8 +224,13 @@ impl Network {
 async fn ask(plan: &TripPlan, leg: &mut Leg, arrived: Arrived, deadline: Instant) -> Vec<u8> {
     let Arrived { stream, gauge, http2, asked } = arrived;
     let around = http::Around { gauge: &gauge, deadline, asked };
-    let exchange = http::request(&plan.request, stream, (plan.tls.is_some(), http2), &around).await;
-    leg.response = exchange.response;
+    let public = leg.chain.as_ref().is_some_and(|chain| chain.trust() == Verified::Public);
+    let withheld =
+        plan.request.key_wants_public_chain && !public && !plan.request.secrets.is_empty();
+    let bare = withheld.then(|| RequestPlan { secrets: Vec::new(), ..plan.request.clone() });
+    let request = bare.as_ref().unwrap_or(&plan.request);
+    let exchange = http::request(request, stream, (plan.tls.is_some(), http2), &around).await;
+    leg.response = exchange.response.map(|response| Response { withheld, ..response });
     leg.stop = exchange.stop;
     let Some(response) = leg.response.as_mut().filter(|_| plan.request.file) else {
         return Vec::new();

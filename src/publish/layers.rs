@@ -241,7 +241,11 @@ fn http(leg: &Leg) -> Option<Line> {
         return Some(line(failure.kind.label(), None, facts));
     }
     let response = leg.response.as_ref()?;
-    let keyed = if response.keyed { "with key" } else { "without key" };
+    let keyed = match (response.keyed, response.withheld) {
+        (true, _) => "with key",
+        (false, true) => "without its key, over a chain that is not public,",
+        (false, false) => "without key",
+    };
     let facts = format!("HTTP/{} {keyed}, {} B", response.version, response.length);
     Some(line(response.status.to_string(), Some(response.first_byte), facts))
 }

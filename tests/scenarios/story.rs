@@ -11,7 +11,9 @@ use egressd::diagnosis::{
     Baseline, Confidence, Decision, Evidence, Experiment, Findings, Key, NetworkState, Outcome,
     TargetFacts, Walk, diagnose,
 };
-use egressd::observation::{Answer, Change, Control, Expect, Leg, Needs, NotRun, Range, Trip};
+use egressd::observation::{
+    Answer, Change, Control, Expect, Leg, Needs, NotRun, Range, Trip, Wanted,
+};
 use egressd::provider::Provider;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +59,7 @@ pub(super) struct Target {
     budget: [f64; 3],
     private: Vec<Range>,
     ours: bool,
+    wanted: Option<Wanted>,
 }
 
 impl Default for Target {
@@ -72,6 +75,7 @@ impl Default for Target {
             budget: [1.0; 3],
             private: Vec::new(),
             ours: false,
+            wanted: None,
         }
     }
 }
@@ -242,6 +246,7 @@ impl Story {
                 controls: self.target.controls,
                 private: self.target.private.clone(),
                 ours: self.target.ours,
+                wanted: self.target.wanted.clone(),
             },
             walks: self.route.iter().map(walk).collect::<Result<_, String>>()?,
             outcomes: Vec::new(),

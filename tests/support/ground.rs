@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::http::Behaviour as Http;
 use super::pki::Authority;
-use super::program::Folder;
+use super::program::{Folder, run};
 use super::tls::{Behaviour, TlsServer};
 
 /// The ground; its servers end with it.
@@ -46,4 +48,31 @@ impl Ground {
             self.control.address().port(),
         )
     }
+
+    /// A configuration with these targets.
+    pub(crate) fn config(&self, rest: &str) -> String {
+        let text = format!("{}{rest}", self.tables());
+        self.folder.write("egressd.toml", &text).display().to_string()
+    }
+
+    /// How `check` of these targets ends, and what it says.
+    pub(crate) fn json(&self, rest: &str) -> (i32, Value) {
+        let file = self.config(rest);
+        let finished = run(&["check", "--config", &file, "--format", "json"]);
+        let value = serde_json::from_str(&finished.stdout);
+        (finished.code, value.unwrap_or_else(|_| panic!("{}{}", finished.stdout, finished.stderr)))
+    }
+}
+
+/// A target at a server.
+pub(crate) fn target(name: &str, server: &TlsServer, more: &str) -> String {
+    format!(
+        "[[target]]\nname = \"{name}\"\nurl = \"https://{}/v1/models\"\n{more}\n",
+        server.address()
+    )
+}
+
+/// Status, cause, party, network of the first check.
+pub(crate) fn verdict(document: &Value) -> [Option<&str>; 4] {
+    ["status", "cause", "party", "network"].map(|key| document["checks"][0][key].as_str())
 }

@@ -2,6 +2,7 @@
 
 mod client_cert;
 mod proxy;
+mod request;
 mod route;
 mod target;
 mod trust;
@@ -28,6 +29,11 @@ pub fn named_files(config: &Config) -> Vec<PathBuf> {
     let shown = config.target.iter().filter_map(|target| target.get_ref().client_cert.as_ref());
     let shown = shown.filter_map(|client_cert| client_cert.get_ref().certificate.as_ref());
     files.extend(shown.map(|file| file.get_ref().clone()));
+    let of_targets = config.target.iter().filter_map(|target| target.get_ref().trust.as_ref());
+    files.extend(of_targets.filter_map(|trust| match trust.get_ref() {
+        config::TargetTrust::File(file) => Some(file.clone()),
+        config::TargetTrust::Word(_) => None,
+    }));
     let of_proxies = config.route.iter().flat_map(|route| &route.ca_files);
     files.extend(of_proxies.map(|file| file.get_ref().clone()));
     files
@@ -37,11 +43,17 @@ pub fn named_files(config: &Config) -> Vec<PathBuf> {
 pub fn named_variables(config: &Config) -> Vec<String> {
     let controls = config.control.urls.iter().chain(&config.control.url);
     let targets = config.target.iter().filter_map(|target| target.get_ref().url.as_ref());
+    let requests = config.target.iter().filter_map(|target| target.get_ref().request.as_ref());
+    let texts = requests.flat_map(|request| {
+        let config::Request { path, headers, body, .. } = request.get_ref();
+        path.iter().chain(headers.values()).chain(body)
+    });
     let proxies = config.route.iter().filter_map(|route| route.proxy.as_ref());
     let auths = config.route.iter().filter_map(|route| route.auth.as_ref());
     let names = auths.flat_map(|auth| [&auth.get_ref().username, &auth.get_ref().principal]);
     controls
         .chain(targets)
+        .chain(texts)
         .chain(proxies)
         .chain(names.flatten())
         .chain(&config.site)

@@ -168,20 +168,26 @@ impl Build<'_> {
             .flat_map(|file| self.certificates(file.get_ref(), &file.span()))
             .collect();
         let headers = route.connect_headers.iter();
-        let headers = headers.filter_map(|(name, value)| self.header(name, value)).collect();
+        let headers = headers.filter_map(|(name, value)| self.header(name, value, OWN)).collect();
         Beside { account, headers, roots }
     }
 
-    fn header(&mut self, name: &Spanned<String>, value: &str) -> Option<(String, String)> {
+    /// A header as it is sent, unless it is one of those that are decided elsewhere.
+    pub(super) fn header(
+        &mut self,
+        name: &Spanned<String>,
+        value: &str,
+        decided: &[&str],
+    ) -> Option<(String, String)> {
         let text = name.get_ref();
         let sound = http::HeaderName::from_bytes(text.as_bytes()).is_ok()
             && http::HeaderValue::from_str(value).is_ok();
         if !sound {
             let what = format!("`{text}` and its value are no header");
             self.fault(name.span(), what, "write X-Name = \"value\" without line breaks");
-        } else if OWN.contains(&text.to_ascii_lowercase().as_str()) {
+        } else if decided.contains(&text.to_ascii_lowercase().as_str()) {
             let what = format!("`{text}` is not for the configuration to say");
-            self.fault(name.span(), what, "take it out; a login is written as `auth`");
+            self.fault(name.span(), what, "take it out; a login or a key has its own setting");
         } else {
             return Some((text.clone(), value.to_owned()));
         }

@@ -51,7 +51,7 @@ impl Build<'_> {
             self.problems.push(problem.as_absence());
             None
         };
-        let (provider, endpoint) = self.api(place);
+        let (provider, mut endpoint) = self.api(place);
         if let (Some(key), Some(endpoint)) = (&target.key, &endpoint) {
             self.key_is_sound(key, endpoint);
         }
@@ -59,6 +59,8 @@ impl Build<'_> {
             .client_cert
             .as_ref()
             .and_then(|table| self.client_cert(table, endpoint.as_ref()));
+        let request = self.own_request(target, provider, endpoint.as_mut());
+        let trust = target.trust.as_ref().map(|trust| self.trust_of(trust, config));
         let interval = target.interval.as_ref().unwrap_or(&config.probe.interval);
         let timeout = target.timeout.as_ref().unwrap_or(&config.probe.timeout);
         if timeout.get_ref() > interval.get_ref() {
@@ -92,6 +94,9 @@ impl Build<'_> {
             budget: budget(&config.probe.budget),
             private,
             ours,
+            trust: trust.flatten(),
+            key_through_inspection: target.key_through_inspection.unwrap_or(true),
+            request,
             labels: target.labels.iter().map(|(k, v)| (k.get_ref().clone(), v.clone())).collect(),
         })
     }

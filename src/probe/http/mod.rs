@@ -261,6 +261,10 @@ fn build(plan: &RequestPlan, tls: bool, http2: bool) -> Option<Request<()>> {
     if !http2 {
         headers.insert("host", HeaderValue::try_from(plan.authority.as_str()).ok()?);
     }
+    // hyper says the length by itself; over HTTP/2 clients say it too (RFC 9113 8.1.1).
+    if let Some(body) = plan.body.as_ref().filter(|_| http2) {
+        headers.insert("content-length", HeaderValue::from(body.len()));
+    }
     // What is given stands in the place of our own; given twice, it is sent twice.
     for (name, _) in &plan.headers {
         headers.remove(name.as_str());
