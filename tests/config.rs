@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use egressd::config::{self, Config, Problem};
-use egressd::plan::{Given, Plan, ProxyVariables, Spoken, Way, ad_hoc, build};
+use egressd::plan::{AdHoc, Given, Plan, ProxyVariables, Spoken, Way, ad_hoc, build};
 
 use crate::support::pki::Authority;
 use crate::support::program::{Finished, Folder, egressd, run};
@@ -222,7 +222,7 @@ fn an_exemption_is_told_by_the_plan_and_counts_for_a_url_too() {
     assert!(told.contains("login by basic: svc") && !told.contains("hunter2"), "{told}");
     assert!(!format!("{plan:?}").contains("hunter2"));
     let ways = |url| {
-        let plan = ad_hoc(&plan, url, None).expect("a URL");
+        let plan = ad_hoc(&plan, AdHoc { url, ..AdHoc::default() }).expect("a URL");
         let routes = plan.targets[0].routes.iter();
         routes.map(|used| used.route.name.clone()).collect::<Vec<String>>()
     };

@@ -16,7 +16,7 @@ use crate::daemon::inquiry::{Context, Memory, inquire};
 use crate::daemon::load::{self, Loaded};
 use crate::daemon::{declared, environment, keys, process};
 use crate::diagnosis::Key;
-use crate::plan::{self, Plan};
+use crate::plan::{self, AdHoc, Plan};
 use crate::publish::{api, nagios, text};
 use crate::store::{Own, Snapshot, Store};
 
@@ -81,7 +81,10 @@ fn narrowed(plan: &Plan, options: &Options) -> Result<Plan, String> {
         Some(_) if options.targets.len() > 1 => {
             return Err("a URL is checked alone".to_owned());
         }
-        Some(url) => plan::ad_hoc(plan, url, options.proxy.as_deref())?,
+        Some(url) => {
+            let proxy = options.proxy.as_deref();
+            plan::ad_hoc(plan, AdHoc { url, proxy, ..AdHoc::default() })?
+        }
         None if options.proxy.is_some() => {
             return Err(
                 "--proxy goes with a URL; a target's routes are in its configuration".to_owned()

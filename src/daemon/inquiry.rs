@@ -15,7 +15,7 @@ use super::way::{self, Along};
 use crate::cause::Status;
 use crate::config::Secret;
 use crate::diagnosis::{
-    Baseline, Decision, Evidence, Experiment, Findings, Outcome, TargetFacts, Walk, diagnose,
+    Baseline, Decision, Evidence, Experiment, Findings, Key, Outcome, TargetFacts, Walk, diagnose,
     read_answer,
 };
 use crate::observation::{Change, Control, NotRun, Pac, Trip};
@@ -61,7 +61,7 @@ pub struct Memory {
 pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> Report {
     let begun = Instant::now();
     let deadline = begun + target.bound();
-    let (key, secret) = keys::read(target.key.as_ref());
+    let (key, secret) = key_of(&target);
     let client = target.client_cert.as_ref().map(|cert| cert.with(keys::read_pem(&cert.key)));
     let taken = Mutex::default();
     let inquiry = Inquiry { context, target, secret, client, taken };
@@ -116,6 +116,16 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
         experiments,
         at: super::process::now(),
         seconds: begun.elapsed().as_secs_f64(),
+    }
+}
+
+/// The state of the target's key, and the key where it stands outside of the request.
+fn key_of(target: &Target) -> (Key, Option<Secret>) {
+    match &target.request {
+        Some(own) if !own.secrets.is_empty() && target.endpoint.is_tls() => {
+            (Key::InForce("the request itself".to_owned()), None)
+        }
+        Some(_) | None => keys::read(target.key.as_ref()),
     }
 }
 
@@ -192,7 +202,7 @@ impl Inquiry {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(route).cloned()
     }
 
-    fn facts(&self, key: crate::diagnosis::Key) -> TargetFacts {
+    fn facts(&self, key: Key) -> TargetFacts {
         let budget = &self.target.budget;
         TargetFacts {
             name: self.target.name.clone(),

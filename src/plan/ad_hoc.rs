@@ -1,4 +1,4 @@
-//! One URL that no file names, as a plan.
+//! One URL that no file names, or one request, as a plan.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,13 +8,27 @@ use url::Url;
 use super::build::value::shown_url;
 use super::build::{budget, expectations};
 use super::written::{self, Written};
-use super::{Endpoint, Pac, Plan, Route, Target, Way};
+use super::{Endpoint, OwnRequest, Pac, Plan, Route, Target, Way};
 use crate::config::Config;
 use crate::observation::Needs;
 use crate::provider::Provider;
 
-/// The same plan for one URL that no file names, over all routes or the given proxy alone.
-pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, String> {
+/// What is asked for without a file.
+#[derive(Debug, Default)]
+pub struct AdHoc<'a> {
+    /// Where.
+    pub url: &'a str,
+    /// Through this proxy alone; none: over all routes.
+    pub proxy: Option<&'a str>,
+    /// The API that is spoken; none: by the URL's host.
+    pub provider: Option<Provider>,
+    /// The very request; none: the URL is read.
+    pub request: Option<OwnRequest>,
+}
+
+/// The same plan for one URL that no file names.
+pub fn ad_hoc(plan: &Plan, asked: AdHoc<'_>) -> Result<Plan, String> {
+    let AdHoc { url, proxy, provider, request } = asked;
     let mut plan = plan.clone();
     let parsed =
         Url::parse(url).map_err(|error| format!("`{}` is no URL: {error}", shown_url(url)))?;
@@ -33,7 +47,7 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
         plan.routes = vec![Route { name: "proxy".into(), way, ..Route::default() }];
     }
     let host = endpoint.host.to_string();
-    let provider = Provider::of_host(&host).unwrap_or(Provider::Generic);
+    let provider = provider.or_else(|| Provider::of_host(&host)).unwrap_or(Provider::Generic);
     let defaults = Config::default().probe;
     let takes = |route: &&Route| route.exempts(&endpoint).is_none();
     let routes = plan.routes.iter().filter(takes).map(|route| (route.clone(), None)).collect();
@@ -53,7 +67,7 @@ pub fn ad_hoc(plan: &Plan, url: &str, proxy: Option<&str>) -> Result<Plan, Strin
         ours: false,
         trust: None,
         key_through_inspection: true,
-        request: None,
+        request,
         labels: BTreeMap::new(),
     }];
     Ok(plan)

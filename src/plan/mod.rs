@@ -31,7 +31,7 @@ use crate::config::{Secret, SecretSource};
 use crate::observation::{Control, Expect, Needs, Range, Wanted};
 use crate::provider::Provider;
 
-pub use ad_hoc::ad_hoc;
+pub use ad_hoc::{AdHoc, ad_hoc};
 pub use build::{build, named_files, named_variables};
 pub use environment::{Exemptions, ProxyVariables};
 pub use nameserver::{Nameserver, Through};

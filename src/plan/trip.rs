@@ -268,7 +268,10 @@ fn ask(request: &mut RequestPlan, target: &Target) {
     request.headers.retain(|(name, _)| !given(name));
     request.headers.extend(own.headers.iter().cloned());
     request.secrets.retain(|(name, _)| !own.secrets.iter().any(|(own, _)| own == name));
-    request.secrets.extend(own.secrets.iter().cloned());
+    // Over plain HTTP a key is not sent, whoever wrote it.
+    if target.endpoint.is_tls() {
+        request.secrets.extend(own.secrets.iter().cloned());
+    }
 }
 
 /// The trip that fetches a PAC file, straight to its server; none where its URL leads nowhere.
