@@ -215,6 +215,7 @@ impl Inquiry {
             controls: self.context.plan.controls.len(),
             private: self.target.private.clone(),
             ours: self.target.ours,
+            headers: self.target.sent_headers(),
             wanted: self.target.request.as_ref().map(|own| own.wanted.clone()),
         }
     }

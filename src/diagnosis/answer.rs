@@ -39,8 +39,8 @@ rules! { RULES
     /// The API or its edge redirects; at a URL of no known provider, only a redirect to another host counts.
     RedirectUnexpected redirect_unexpected,
 
-    /// The API says that the key's header is missing, though it was sent. Removed on this route where another
-    /// one delivers the key, be it right or wrong; else nobody is named.
+    /// The API says that a header is missing, which was sent: the key's, or another one. Removed on this route
+    /// where somebody ends TLS and another route delivers it; else nobody is named.
     HeaderStripped header_stripped,
 
     /// The API does not accept the key that was sent, by its own error type or by 401.
@@ -290,31 +290,32 @@ fn says(case: &Case<'_>, cause: Cause) -> Held {
 fn misses_a_header(case: &Case<'_>) -> bool {
     let Some((response, reading, Author::Origin)) = bad(case) else { return false };
     let message = reading.message.unwrap_or_default().to_ascii_lowercase();
-    let sent = case.target().provider.facts().headers;
-    response.status == 400
+    (400..500).contains(&response.status)
         && ["required", "missing"].iter().any(|word| message.contains(word))
-        && sent.iter().any(|(name, _)| message.contains(name))
+        && case.target().headers.iter().any(|name| message.contains(name))
+}
+
+/// Whether the API misses the key that was sent.
+fn misses_the_key(case: &Case<'_>) -> bool {
+    is_keyed(case) && api(case) == Some(Cause::ApiKeyMissing)
+}
+
+fn is_keyed(case: &Case<'_>) -> bool {
+    case.answer().is_some_and(|(response, ..)| response.keyed)
 }
 
 fn header_stripped(case: &Case<'_>) -> Held {
-    let accepted = |other: &Case<'_>| other.answered_by_provider() && !misses_a_header(other);
-    if misses_a_header(case) {
-        if case.others().any(|other| accepted(&other)) {
-            let party = if case.proxied() { Party::Proxy } else { Party::Inspection };
-            return Found::high().party(party).by_other_route().yes();
-        }
-        return Found::undetermined().yes();
-    }
-    let keyed = case.answer().is_some_and(|(response, _, _)| response.keyed);
-    if !keyed || api(case) != Some(Cause::ApiKeyMissing) {
-        return Ok(None);
-    }
+    let misses: fn(&Case<'_>) -> bool = match (misses_a_header(case), misses_the_key(case)) {
+        (true, _) => misses_a_header,
+        (false, true) => misses_the_key,
+        (false, false) => return Ok(None),
+    };
     let delivered = case.others().any(|other| {
-        other.answer().is_some_and(|(response, _, author)| {
-            response.keyed && author == Author::Origin && api(&other) != Some(Cause::ApiKeyMissing)
-        })
+        other.answered_by_provider() && !misses(&other) && is_keyed(&other) == is_keyed(case)
     });
-    if delivered {
+    // Nobody on the way can take out of TLS what he does not end.
+    let opened = case.chain().is_none_or(|chain| chain.trust() != Trust::Public);
+    if delivered && opened {
         let party = if case.proxied() { Party::Proxy } else { Party::Inspection };
         return Found::high().party(party).by_other_route().yes();
     }

@@ -258,19 +258,33 @@ impl Plan {
 /// What is asked for: the provider's minimal request, or the target's own.
 fn ask(request: &mut RequestPlan, target: &Target) {
     let own = target.request.as_ref();
-    let complete = own.is_some_and(|own| own.complete);
-    request.headers = if complete { Vec::new() } else { target.provider.facts().needed_headers() };
+    request.headers = target.headers();
     let Some(own) = own else { return };
     request.method = own.method.clone();
     request.body.clone_from(&own.body);
     request.whole_body |= !own.wanted.json.is_empty();
-    let given = |name: &str| own.headers.iter().any(|(own, _)| own == name);
-    request.headers.retain(|(name, _)| !given(name));
-    request.headers.extend(own.headers.iter().cloned());
     request.secrets.retain(|(name, _)| !own.secrets.iter().any(|(own, _)| own == name));
     // Over plain HTTP a key is not sent, whoever wrote it.
     if target.endpoint.is_tls() {
         request.secrets.extend(own.secrets.iter().cloned());
+    }
+}
+
+impl Target {
+    /// The headers of its request beside the key: the provider's, unless they are given in the request.
+    fn headers(&self) -> Vec<(String, String)> {
+        let own = self.request.as_ref();
+        let given = own.map(|own| own.headers.as_slice()).unwrap_or_default();
+        let mut headers = self.provider.facts().needed_headers();
+        let complete = own.is_some_and(|own| own.complete);
+        headers.retain(|(name, _)| !complete && !given.iter().any(|(given, _)| given == name));
+        headers.extend(given.iter().cloned());
+        headers
+    }
+
+    /// Their names.
+    pub fn sent_headers(&self) -> Vec<String> {
+        self.headers().into_iter().map(|(name, _)| name).collect()
     }
 }
 

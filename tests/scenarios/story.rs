@@ -59,7 +59,16 @@ pub(super) struct Target {
     budget: [f64; 3],
     private: Vec<Range>,
     ours: bool,
+    headers: Vec<String>,
     wanted: Option<Wanted>,
+}
+
+impl Target {
+    /// The provider's, and those that the story adds.
+    fn headers(&self, provider: Provider) -> Vec<String> {
+        let needed = provider.facts().needed_headers().into_iter().map(|(name, _)| name);
+        needed.chain(self.headers.iter().cloned()).collect()
+    }
 }
 
 impl Default for Target {
@@ -75,6 +84,7 @@ impl Default for Target {
             budget: [1.0; 3],
             private: Vec::new(),
             ours: false,
+            headers: Vec::new(),
             wanted: None,
         }
     }
@@ -232,20 +242,21 @@ impl Story {
                 before: route.before,
             })
         };
-        let provider = Provider::named(&self.target.provider);
+        let provider = Provider::named(&self.target.provider)
+            .ok_or_else(|| format!("no provider `{}`", self.target.provider))?;
         Ok(Evidence {
             target: TargetFacts {
                 name: self.target.name.clone(),
                 host: self.target.host.clone(),
                 port: self.target.port,
-                provider: provider
-                    .ok_or_else(|| format!("no provider `{}`", self.target.provider))?,
+                provider,
                 key: self.target.key.clone(),
                 needs: self.target.needs.clone(),
                 budget: self.target.budget,
                 controls: self.target.controls,
                 private: self.target.private.clone(),
                 ours: self.target.ours,
+                headers: self.target.headers(provider),
                 wanted: self.target.wanted.clone(),
             },
             walks: self.route.iter().map(walk).collect::<Result<_, String>>()?,
