@@ -3,6 +3,7 @@
 //!
 //! Facts, not judgement: a mark passes through an inspecting device unchanged, and whose it is, is diagnosis's to say.
 
+use jiff::fmt::rfc2822;
 use serde::{Deserialize, Serialize};
 
 use super::Socket;
@@ -125,6 +126,18 @@ impl Response {
         all.filter(|(name, _)| is_mark(name))
     }
 
+    /// After how many seconds it wants to be asked again (RFC 9110 10.2.3): a number, or a date, which counts from
+    /// the server's own.
+    pub fn retry_after(&self) -> Option<u64> {
+        let text = self.header("retry-after")?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(seconds);
+        }
+        let date = |text: &str| Some(rfc2822::parse(text).ok()?.timestamp().as_second());
+        let seconds = date(text)?.checked_sub(date(self.header("date")?)?)?;
+        u64::try_from(seconds).ok()
+    }
+
     /// The content coding of the body (RFC 9110 8.4): the request asked for none, and the body is kept as it came.
     pub fn encoding(&self) -> Option<&str> {
         self.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"))
@@ -170,6 +183,17 @@ mod tests {
         let marks: Vec<_> = answer.marks().collect();
         assert_eq!(marks, [("via", "1.1 a"), ("server", "b"), ("via", "1.1 c")]);
         assert!(MARKS.iter().all(|name| name.to_ascii_lowercase() == *name));
+    }
+
+    #[test]
+    fn when_to_ask_again_is_a_number_or_a_date() {
+        let date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
+        let of = |value| answer(429, &[date, ("retry-after", value)]).retry_after();
+        assert_eq!(of("120"), Some(120));
+        assert_eq!(of("Wed, 21 Oct 2026 07:29:30 GMT"), Some(90));
+        for none in ["-1", "Wed, 21 Oct 2026 07:27:00 GMT", "soon", "1.5", ""] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -100,6 +100,8 @@ struct Response {
     request_id: Option<String>,
     error_type: Option<String>,
     message: Option<String>,
+    /// Seconds, where the answer says when to ask again.
+    retry_after: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -272,6 +274,7 @@ impl Response {
             request_id: reading.request_id.clone(),
             error_type: reading.error_type.clone(),
             message: reading.message.clone(),
+            retry_after: response.retry_after(),
         })
     }
 }

@@ -7,7 +7,7 @@ use super::layers::{lines, ms};
 use super::{api, beside, shown};
 use crate::cause::{Layer, Status};
 use crate::diagnosis::{ControlResult, EvidenceLine, Finding};
-use crate::observation::Trip;
+use crate::observation::{Response, Trip};
 use crate::store::{Check, Snapshot};
 
 /// Columns at most.
@@ -167,11 +167,18 @@ fn seven_lines(out: &mut String, check: &Check, finding: &Finding) {
         let part = |name: &str, value: &Option<String>| {
             value.as_ref().map(|value| format!("{name} {}", shown(value))).unwrap_or_default()
         };
+        let response = check.trip.as_ref().and_then(|trip| trip.leading()?.response.as_ref());
+        let again = response.and_then(Response::retry_after);
         [
             part("id", &reading.request_id),
             part("type", &reading.error_type),
+            again.map(|seconds| format!("retry after {seconds} s")).unwrap_or_default(),
             part("says", &reading.message),
         ]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .cloned()
+        .collect::<Vec<String>>()
         .join(" ")
     });
     let verdict = format!(
