@@ -2,8 +2,10 @@
 //!
 //! A story hands over only what `diagnose` asks for: an experiment that it does not tell fails it,
 //! and so does one that it tells in vain. What a story may say is in `story.rs`; `trips.toml` holds
-//! the trips that many share. The code is never asked what a story should expect.
+//! the trips that many share; `replay/` holds cases that were told in public, `replay.rs` what they say
+//! beyond a story. The code is never asked what a story should expect.
 
+mod replay;
 mod story;
 
 use std::collections::BTreeSet;

@@ -23,6 +23,9 @@ const ROUNDS: usize = 3;
 /// Experiments at most.
 const EXPERIMENTS: usize = 12;
 
+/// The folder of the cases that were told in public, beside the others.
+pub(super) const REPLAY: &str = "replay";
+
 /// One file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +33,12 @@ pub(super) struct Story {
     /// What happened, in a sentence.
     #[serde(rename = "story")]
     pub(super) sentence: String,
+    /// Of a replay: where the case was told in public.
+    pub(super) link: Option<String>,
+    /// Of a replay: what the client showed, or whoever ran it.
+    pub(super) symptom: Option<String>,
+    /// Of a replay: what was on the wire.
+    pub(super) wire: Option<String>,
     /// It asserts that nobody on the way is accused.
     #[serde(default)]
     pub(super) negative: bool,
@@ -170,12 +179,16 @@ impl Library {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
         let mut library =
             Self { shared: BTreeMap::new(), stories: Vec::new(), problems: Vec::new() };
-        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+        let mut files: Vec<PathBuf> = [folder.clone(), folder.join(REPLAY)]
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten())
+            .map(|entry| entry.path())
+            .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
+            .collect();
         files.sort();
         for file in files {
-            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = file.strip_prefix(&folder).unwrap_or(&file).with_extension("");
+            let name = name.to_string_lossy().into_owned();
             if let Err(problem) = library.take(&name, &file) {
                 library.problems.push(problem);
             }
