@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::story::{Library, REPLAY, Story};
 
 /// Cases at least, each told somewhere else.
-const CASES: usize = 30;
+const CASES: usize = 60;
 /// Fewer characters say nothing.
 const SENTENCE: usize = 12;
 
