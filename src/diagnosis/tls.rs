@@ -1,6 +1,6 @@
 //! No finished handshake: cut or refused. A certificate that nobody accepts is `certificate`.
 
-use super::case::{Case, Found, Seen};
+use super::case::{Case, Found, Needed, Seen};
 use super::hops::our_firewall;
 use super::{Confidence, Held};
 use crate::cause::{Party, Status};
@@ -15,8 +15,8 @@ rules! { RULES
     /// The server demands a client certificate, and none is configured.
     TlsClientCertRequired client_cert_required,
 
-    /// Large segments vanish and small ones pass: the end of our hello arrived and its begin did not, or there
-    /// is a gap in what came back. With small segments the same handshake is finished.
+    /// Large segments vanish and small ones pass: the end of our hello arrived and its begin did not, whatever
+    /// name it has, or there is a gap in what came back. With small segments the same handshake is finished.
     MtuBlackhole mtu_blackhole,
 
     /// There is no TLS version or cipher in common, by the alert protocol_version, insufficient_security, or
@@ -73,12 +73,19 @@ fn client_cert_rejected(case: &Case<'_>) -> Held {
 
 fn mtu_blackhole(case: &Case<'_>) -> Held {
     let Some((leg, failure)) = case.tls() else { return Ok(None) };
-    let Some(socket) = failure.socket.filter(|_| failure.kind == TlsKind::Timeout) else {
+    let Some(socket) = failure.socket else { return Ok(None) };
+    let silent = failure.kind == TlsKind::Timeout;
+    // Who gets the end without the begin may reset it, before it is sent again.
+    let ours = socket.sacked > 0 && (silent || failure.kind == TlsKind::Reset);
+    let theirs = socket.rcv_ooopack > 0 && silent;
+    if !(ours || theirs) {
         return Ok(None);
-    };
-    let ours = socket.sacked > 0;
-    let theirs = socket.rcv_ooopack > 0;
-    if !(ours || theirs) || !case.seen(Change::ClampedSegments(leg.address))?.passed() {
+    }
+    let small = case.seen(Change::ClampedSegments(leg.address));
+    let (small, other_name) = Needed::both(small, case.other_name(leg))?;
+    // A hello of this size that passes with another name was taken away for what is in it. What comes back may
+    // be smaller for that name.
+    if !small.passed() || !theirs && other_name.passed() {
         return Ok(None);
     }
     Found::high().by(Control::ClampedSegments).yes()
