@@ -179,9 +179,10 @@ fn inspection_untrusted(case: &Case<'_>) -> Held {
     let Some(issuer) = leg.chain.as_ref().and_then(|chain| chain.top_issuer()) else {
         return Ok(None);
     };
+    // A public CA has many customers; a target may take the organisation's alone.
     let same = |trip: &Trip| {
-        trip.leading().and_then(|leg| leg.chain.as_ref()).and_then(|chain| chain.top_issuer())
-            == Some(issuer)
+        let theirs = trip.leading().and_then(|leg| leg.chain.as_ref());
+        theirs.is_some_and(|chain| chain.top_issuer() == Some(issuer) && !chain.is_public())
     };
     match case.control_shows()? {
         Seen::Passed(control) | Seen::Failed(control) if same(control) => {
