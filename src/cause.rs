@@ -560,7 +560,7 @@ ApiModelUnknown api_model_unknown http Request Broken {
     do "Owner of the request: use a model that the API lists." not PROVEN }
 ApiDeprecated api_deprecated http Request Degraded {
     says "the API says that this way of asking it will end" or "the request"
-    do "Owner of the client: move to what the API's deprecation, sunset or warning header names, before its date." not PROVEN }
+    do "Owner of the client: move to what the API's deprecation, sunset or warning header, or its documentation, names, before its date." not PROVEN }
 ApiTooLarge api_too_large http Request Broken {
     says "the request is larger than the API takes" or "the request"
     do "Owner of the request: make it smaller." not PROVEN }

@@ -18,6 +18,8 @@ mod no_proxy;
 mod fuzz;
 // Stories: observations in, verdict out.
 mod scenarios;
+// What the APIs answer, row by row.
+mod providers;
 // Each layer against servers that misbehave.
 mod layers;
 // The look-up with real name servers and the host's own configuration.

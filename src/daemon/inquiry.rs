@@ -208,6 +208,7 @@ impl Inquiry {
             name: self.target.name.clone(),
             host: self.target.endpoint.host.to_string(),
             port: self.target.endpoint.port,
+            path: self.target.endpoint.url.path().to_owned(),
             provider: self.target.provider,
             key,
             needs: self.target.needs.clone(),

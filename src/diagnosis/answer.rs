@@ -14,8 +14,9 @@ rules! { RULES
     /// distrusts where the API answers on another route.
     EdgeChallenge edge_challenge,
 
-    /// The edge answers 403 "forbidden" to a request without a key: it means this egress address and its
-    /// country, not the account. Where a request without the key could not be made, nobody is named.
+    /// The API or its edge says that the country of this egress address is not served. The edge's 403 "forbidden" says
+    /// it of a request without a key, and does not mean the account then; where such a request could not be made, nobody
+    /// is named. Behind a gateway the egress is the gateway's.
     RegionNotSupported region_not_supported,
 
     /// The edge answers 429 without the API's mark: it limits this egress address, not the account.
@@ -31,7 +32,11 @@ rules! { RULES
     /// The edge answers with a 5xx of its own, other than those for an API that it does not reach.
     EdgeFailed edge_failed,
 
-    /// The edge refuses with a 4xx that is no challenge and not about country, rate or size. It is this egress
+    /// The edge answers 400 by itself: what it got is no request that it can pass on (RFC 9110 15.5.1). Or a port that
+    /// speaks TLS was asked in plain HTTP, and says so.
+    ApiBadRequest not_for_the_edge,
+
+    /// The edge refuses with a 4xx that is no challenge and not about country, rate, size or the request. It is this egress
     /// address that it refuses where the API answers on another route; a 403 "forbidden" to a request with a
     /// key is left to the account.
     EdgeBlocked edge_blocked,
@@ -81,7 +86,7 @@ rules! { RULES
 }
 
 /// What is wrong with an answer, as a symptom; none where it is what was hoped for. The origin's own
-/// 401 to a request without a key is: it proves the way.
+/// demand for a key to a request without one is: it proves the way.
 pub(super) fn bad_answer(
     target: &TargetFacts,
     response: &Response,
@@ -98,21 +103,32 @@ pub(super) fn bad_answer(
         }
     }
     match response.status {
-        200..=299 if author == Author::Origin && reading.shape => None,
+        // An event stream ends in an error after it has begun with success.
+        200..=299 if author == Author::Origin && reading.shape && reading.error_type.is_none() => {
+            None
+        }
         200..=299 => Some(HttpKind::UnexpectedBody),
         300..=399 if target.provider == Provider::Generic && author.is_provider() => {
             (!stays(target, response)).then_some(HttpKind::Redirect)
         }
         300..=399 => Some(HttpKind::Redirect),
-        // Without a key the demand for one is the answer that was hoped for.
-        401 if !response.keyed && demands_a_key(target, author) => None,
+        400..=499 if demands_a_key(target, response, reading, author) => None,
         400..=499 => Some(HttpKind::Status4xx),
         _ => Some(HttpKind::Status5xx),
     }
 }
 
-fn demands_a_key(target: &TargetFacts, author: Author) -> bool {
-    author == Author::Origin || (target.provider == Provider::Generic && author == Author::Edge)
+/// Whether it asks for the key that was not sent, whatever the API's status for that is.
+fn demands_a_key(
+    target: &TargetFacts,
+    response: &Response,
+    reading: &Reading,
+    author: Author,
+) -> bool {
+    let theirs = author == Author::Origin
+        || (target.provider == Provider::Generic && author == Author::Edge);
+    let missing = || target.provider.cause(response, reading) == Some(Cause::ApiKeyMissing);
+    theirs && !response.keyed && missing()
 }
 
 /// Whether a redirect leads to the same host.
@@ -189,6 +205,15 @@ fn edge_challenge(case: &Case<'_>) -> Held {
 }
 
 fn region_not_supported(case: &Case<'_>) -> Held {
+    let said = |(response, reading, author): &(&Response, Reading, Author)| {
+        author.is_provider()
+            && case.target().provider.cause(response, reading) == Some(Cause::RegionNotSupported)
+    };
+    if bad(case).as_ref().is_some_and(said) {
+        let owned = case.target().provider.owns(&case.target().host);
+        let party = if owned { egress_owner(case) } else { Party::Gateway };
+        return Found::high().party(party).yes();
+    }
     let Some((response, reading)) = by_edge(case) else { return Ok(None) };
     if response.status != 403 || reading.error_type.as_deref() != Some("forbidden") {
         return Ok(None);
@@ -236,6 +261,23 @@ fn edge_failed(case: &Case<'_>) -> Held {
     }
 }
 
+fn not_for_the_edge(case: &Case<'_>) -> Held {
+    // nginx's own words, which Cloudflare's edge has, too (nginx.org, `ngx_http_ssl_module`, status 497).
+    let wants_tls = |response: &Response| {
+        let page = response.body.to_ascii_lowercase();
+        case.chain().is_none() && page.contains("plain http request was sent to https port")
+    };
+    match bad(case) {
+        Some((response, ..)) if response.status == 400 && wants_tls(response) => {
+            Found::medium().yes()
+        }
+        Some(_) if by_edge(case).is_some_and(|(response, _)| response.status == 400) => {
+            Found::high().yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
 fn edge_blocked(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, reading)) if (400..500).contains(&response.status) => {
@@ -263,7 +305,8 @@ fn redirect_unexpected(case: &Case<'_>) -> Held {
 /// What the provider says that this answer means.
 fn api(case: &Case<'_>) -> Option<Cause> {
     let (response, reading, author) = bad(case)?;
-    if response.status < 400 || !author.is_provider() {
+    let is_error = response.status >= 400 || reading.error_type.is_some();
+    if !is_error || !author.is_provider() {
         return None;
     }
     // The edge's "forbidden" that the same egress does not get without a key is the account's.
@@ -276,7 +319,7 @@ fn api(case: &Case<'_>) -> Option<Cause> {
     if author == Author::Edge && by_edge(case).is_some() {
         return None;
     }
-    (case.target().provider.facts().cause)(response, &reading)
+    case.target().provider.cause(response, &reading)
 }
 
 fn says(case: &Case<'_>, cause: Cause) -> Held {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TargetFacts;
 use crate::observation::{Leg, Response, Trip, Trust};
-use crate::provider::{Provider, Reading};
+use crate::provider::{Provider, Reading, is_made_by_edge};
 
 /// Who wrote an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl Author {
 pub(super) fn of_trip(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Author)> {
     let leg = trip.legs.iter().find(|leg| leg.response.is_some())?;
     let response = leg.response.as_ref()?;
-    let mut reading = (target.provider.facts().read)(response);
+    let mut reading = target.provider.read(response);
     // What was asked for is the target's own business, and so is the shape of what is answered.
     reading.shape |= target
         .wanted
@@ -66,10 +66,14 @@ pub(super) fn of_trip(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Aut
 }
 
 fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -> Author {
+    let owned = target.provider.owns(&target.host);
+    let shape = reading.shape || !owned && reading.relayed;
+    // Whatever passes an edge of its own has that edge's marks; the provider's edge is before its own hosts alone.
+    let by_edge = if owned { reading.edge_mark } else { is_made_by_edge(response) };
     let marked = || {
         if reading.origin_mark {
             Some(Author::Origin)
-        } else if reading.edge_mark {
+        } else if by_edge {
             Some(Author::Edge)
         } else {
             None
@@ -78,23 +82,21 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
     match leg.chain.as_ref().map(|chain| chain.trust()) {
         Some(Trust::Public) => {
             // Gateways have errors of their own shapes; pages are an edge's.
-            let elsewhere = !target.provider.owns(&target.host) && is_json(response);
-            let unmarked = if reading.shape || elsewhere { Author::Origin } else { Author::Edge };
+            let elsewhere = !owned && is_json(response);
+            let unmarked = if shape || elsewhere { Author::Origin } else { Author::Edge };
             marked().unwrap_or(unmarked)
         }
         // Marks pass through an inspecting device unchanged. Without one the provider's own host did
         // not answer; any other host may be a gateway or a service of the organisation's own.
-        Some(Trust::System | Trust::Organisation) => {
-            marked().unwrap_or_else(|| match (target.provider.owns(&target.host), reading.shape) {
-                (false, true) => Author::Origin,
-                (true, false) => Author::Middlebox,
-                (true, true) | (false, false) => Author::Unknown,
-            })
-        }
+        Some(Trust::System | Trust::Organisation) => marked().unwrap_or(match (owned, shape) {
+            (false, true) => Author::Origin,
+            (true, false) => Author::Middlebox,
+            (true, true) | (false, false) => Author::Unknown,
+        }),
         Some(Trust::None) => Author::Unknown,
         // Plain HTTP: anybody on the way can answer, only the shape speaks for the server.
         None => {
-            if reading.origin_mark || (reading.shape && !is_sign_in(response)) {
+            if reading.origin_mark || (shape && !is_sign_in(response)) {
                 Author::Origin
             } else if response.header("proxy-authenticate").is_some() {
                 Author::Proxy

@@ -121,7 +121,7 @@ fn behind_the_certificate(case: &Case<'_>, refuses: bool) -> Held {
     else {
         return Ok(None);
     };
-    let reading = (case.target().provider.facts().read)(response);
+    let reading = case.target().provider.read(response);
     let refused = response.status >= 300;
     if reading.origin_mark || refused != refuses || is_sign_in(response, &case.target().host) {
         return Ok(None);

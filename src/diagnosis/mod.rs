@@ -82,6 +82,8 @@ pub struct TargetFacts {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// The path that is asked for.
+    pub path: String,
     /// The API that is spoken.
     pub provider: Provider,
     /// The state of its key.

@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use super::body::{document, has, text};
+use super::generic::by_status;
 use super::request::{
     Endpoint, Field, Holds, KeyKind, Needed, Requests, answer, beta, field, get, model, needed,
     open, retired,
@@ -234,67 +236,85 @@ const fn removed(name: &'static str, holds: Holds) -> Field {
 /// The origin sets `request-id` on all its answers; the body's `request_id` may be null on genuine
 /// ones, so the header counts, beside the shape. Envoy's timing header is the origin's too.
 fn read(response: &Response) -> Reading {
-    let body: Option<Value> = serde_json::from_str(&response.body).ok();
-    let error = body.as_ref().and_then(|body| body.get("error"));
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let typed = body.as_ref().and_then(|body| body.get("type")).and_then(Value::as_str);
-    let is_error = typed == Some("error") && error.is_some();
-    let is_list = body.as_ref().is_some_and(|body| body.get("data").is_some_and(Value::is_array));
-    let request_id = response
-        .header("request-id")
-        .map(str::to_owned)
-        .or_else(|| text(body.as_ref().and_then(|body| body.get("request_id"))));
+    let document = document(response);
+    let said = |pointer| document.as_ref().and_then(|document| text(document, pointer));
+    let is_error = document.as_ref().is_some_and(|document| {
+        said("/type").as_deref() == Some("error") && document.get("error").is_some()
+    });
+    let shape = is_error || document.as_ref().is_some_and(is_answer);
+    let signed = response.header("request-id");
+    let request_id = signed.map(str::to_owned).or_else(|| said("/request_id"));
     let marked = request_id.as_deref().is_some_and(|id| id.starts_with("req_"));
     Reading {
-        origin_mark: marked && (is_error || is_list || response.header("request-id").is_some()),
+        origin_mark: marked && (shape || signed.is_some()),
         edge_mark: is_cloudflare(response),
-        shape: is_error || is_list,
-        error_type: text(error.and_then(|error| error.get("type"))),
-        message: text(error.and_then(|error| error.get("message"))),
+        shape,
+        relayed: false,
+        error_type: said("/error/type"),
+        message: said("/error/message"),
         request_id: request_id
             .or_else(|| response.header("cf-ray").map(|ray| format!("cf-ray {ray}"))),
     }
 }
 
+/// A list, a count, an object that names its type, or an event of a stream, which does, too.
+fn is_answer(document: &Value) -> bool {
+    const TYPES: &[&str] =
+        &["message", "model", "message_batch", "file", "completion", "message_start", "ping"];
+    let typed = document.get("type").and_then(Value::as_str);
+    document.get("data").is_some_and(Value::is_array)
+        || document.get("input_tokens").is_some_and(Value::is_number)
+        || typed.is_some_and(|typed| TYPES.contains(&typed))
+}
+
 /// The documented types first: a status alone is shared by several of them.
 fn cause(response: &Response, reading: &Reading) -> Option<Cause> {
-    let message = reading.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let says = |part: &str| message.contains(part);
-    let by_type = match reading.error_type.as_deref() {
-        Some("authentication_error") if says("header is required") => Some(Cause::ApiKeyMissing),
-        Some("authentication_error") => Some(Cause::ApiKeyInvalid),
-        Some("permission_error") if says("ip address") || says("ip allow") => {
-            Some(Cause::ApiEgressNotAllowed)
+    let message = reading.message.as_deref();
+    let says = |parts: &[&str]| has(message, parts);
+    let by_type = match reading.error_type.as_deref().unwrap_or_default() {
+        "authentication_error" if says(&["header is required"]) => Some(Cause::ApiKeyMissing),
+        // It is refused for its `Origin` header, whatever the key.
+        "authentication_error" if says(&["cors requests"]) => Some(Cause::ApiBadRequest),
+        "authentication_error" => Some(Cause::ApiKeyInvalid),
+        "permission_error" if says(&["ip address", "ip allow"]) => Some(Cause::ApiEgressNotAllowed),
+        "permission_error" => Some(Cause::ApiForbidden),
+        "billing_error" => Some(Cause::ApiBilling),
+        "rate_limit_error" if is_spend_limit(response) => Some(Cause::ApiBilling),
+        "rate_limit_error" => Some(Cause::ApiRateLimited),
+        "overloaded_error" => Some(Cause::ApiOverloaded),
+        "request_too_large" => Some(Cause::ApiTooLarge),
+        "api_error" | "timeout_error" => Some(Cause::ApiError),
+        "not_found_error" if message.is_some_and(|said| said.starts_with("model:")) => {
+            Some(Cause::ApiModelUnknown)
         }
-        Some("permission_error") => Some(Cause::ApiForbidden),
-        Some("billing_error") => Some(Cause::ApiBilling),
-        Some("rate_limit_error") => Some(Cause::ApiRateLimited),
-        Some("overloaded_error") => Some(Cause::ApiOverloaded),
-        Some("request_too_large") => Some(Cause::ApiTooLarge),
-        Some("api_error" | "timeout_error") => Some(Cause::ApiError),
-        Some("not_found_error") if message.starts_with("model:") => Some(Cause::ApiModelUnknown),
-        Some("not_found_error") => Some(Cause::ApiNotFound),
-        Some("invalid_request_error")
-            if says("credit balance") || says("spend limit") || says("usage limit") =>
-        {
-            Some(Cause::ApiBilling)
-        }
-        Some("invalid_request_error") if says("organization has been disabled") => {
-            Some(Cause::ApiForbidden)
-        }
-        Some(_) | None => None,
+        "not_found_error" => Some(Cause::ApiNotFound),
+        "invalid_request_error" => Some(of_request(message)),
+        _ => None,
     };
     by_type.or(match response.status {
-        401 if !response.keyed => Some(Cause::ApiKeyMissing),
-        401 => Some(Cause::ApiKeyInvalid),
-        402 => Some(Cause::ApiBilling),
-        403 => Some(Cause::ApiForbidden),
-        404 => Some(Cause::ApiNotFound),
-        413 => Some(Cause::ApiTooLarge),
-        429 => Some(Cause::ApiRateLimited),
-        400..=499 => Some(Cause::ApiBadRequest),
         529 => Some(Cause::ApiOverloaded),
-        500..=599 => Some(Cause::ApiError),
-        _ => None,
+        status => by_status(status),
     })
+}
+
+/// The month's cap of a tier is said in a detail of a 429 alone (platform.claude.com, "Rate limits").
+fn is_spend_limit(response: &Response) -> bool {
+    let document = document(response);
+    let code = document.and_then(|document| text(&document, "/error/details/error_code"));
+    code.as_deref() == Some("enforced_spend_limit_reached")
+}
+
+/// What an `invalid_request_error` is about, beside the request.
+fn of_request(message: Option<&str>) -> Cause {
+    let says = |parts: &[&str]| has(message, parts);
+    if says(&["credit balance", "spend limit", "usage limit"]) {
+        Cause::ApiBilling
+    } else if says(&["organization has been disabled"]) {
+        Cause::ApiForbidden
+    } else if says(&["credential is only authorized for"]) {
+        // A subscription's token, which is no key of the API.
+        Cause::ApiKeyInvalid
+    } else {
+        Cause::ApiBadRequest
+    }
 }

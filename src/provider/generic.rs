@@ -46,7 +46,7 @@ fn read(response: &Response) -> Reading {
 }
 
 /// `cf-ray` and `server` are on all that passes Cloudflare; these are on what it makes itself.
-fn is_made_by_edge(response: &Response) -> bool {
+pub fn is_made_by_edge(response: &Response) -> bool {
     let made = ["cf-mitigated", "cf-error-type"];
     made.iter().any(|name| response.header(name).is_some())
         || matches!(response.status, 520..=527 | 530) && response.header("cf-ray").is_some()
@@ -54,12 +54,18 @@ fn is_made_by_edge(response: &Response) -> bool {
 
 /// RFC 9110 15: what a status says of the request, where the API's own words are not known.
 fn cause(response: &Response, _reading: &Reading) -> Option<Cause> {
-    match response.status {
-        401 if !response.keyed => Some(Cause::ApiKeyMissing),
+    by_status(response.status)
+}
+
+/// The same, for what an API says nothing more of.
+pub(super) fn by_status(status: u16) -> Option<Cause> {
+    match status {
         401 => Some(Cause::ApiKeyInvalid),
         402 => Some(Cause::ApiBilling),
         403 => Some(Cause::ApiForbidden),
         404 | 410 => Some(Cause::ApiNotFound),
+        // The server's own clock has ended it (RFC 9110 15.5.9): the same request may pass.
+        408 => Some(Cause::ApiError),
         413 => Some(Cause::ApiTooLarge),
         429 => Some(Cause::ApiRateLimited),
         400..=499 => Some(Cause::ApiBadRequest),

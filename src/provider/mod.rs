@@ -4,10 +4,15 @@
 //! decides who answered: it reads marks, `diagnosis::author` weighs them.
 
 mod anthropic;
+mod body;
 mod generic;
+mod openai;
 pub mod request;
+mod wrapped;
 
 use std::fmt;
+
+pub use generic::is_made_by_edge;
 
 use crate::cause::Cause;
 use crate::observation::{Range, Response};
@@ -40,7 +45,7 @@ pub struct Facts {
     pub requests: &'static Requests,
     /// Reads the marks of an answer.
     pub read: fn(&Response) -> Reading,
-    /// What an error of the API means: the answer, and whether a key was sent with the request.
+    /// What an error of the API means. Where none was sent, a key is missing, whatever is said of it.
     pub cause: fn(&Response, &Reading) -> Option<Cause>,
 }
 
@@ -72,6 +77,7 @@ pub struct KeyHeader {
 
 /// The marks of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each mark is there or not, by itself")]
 pub struct Reading {
     /// It carries a mark that only the API's origin sets.
     pub origin_mark: bool,
@@ -79,6 +85,8 @@ pub struct Reading {
     pub edge_mark: bool,
     /// It has the shape of this API's answers (generic: it is what was asked for).
     pub shape: bool,
+    /// It has another API's shape, or one that gateways have.
+    pub relayed: bool,
     /// The error's type, as the API names it.
     pub error_type: Option<String>,
     /// The API's own words.
@@ -92,19 +100,40 @@ pub struct Reading {
 pub enum Provider {
     /// The Claude API.
     Anthropic,
+    /// The OpenAI API.
+    Openai,
     /// Any URL.
     Generic,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Anthropic, Self::Generic];
+    pub const ALL: &[Self] = &[Self::Anthropic, Self::Openai, Self::Generic];
 
     /// What is known of it.
     pub fn facts(self) -> &'static Facts {
         match self {
             Self::Anthropic => &anthropic::FACTS,
+            Self::Openai => &openai::FACTS,
             Self::Generic => &generic::FACTS,
+        }
+    }
+
+    /// Reads the marks of an answer.
+    pub fn read(self, response: &Response) -> Reading {
+        match self {
+            // Nothing is known of what it wraps.
+            Self::Generic => (self.facts().read)(response),
+            _ => wrapped::read(self.facts(), response),
+        }
+    }
+
+    /// What an error of the API means.
+    pub fn cause(self, response: &Response, reading: &Reading) -> Option<Cause> {
+        match wrapped::cause(self.facts(), response, reading) {
+            // What is said of a key that was not sent is the demand for one.
+            Some(Cause::ApiKeyInvalid) if !response.keyed => Some(Cause::ApiKeyMissing),
+            cause => cause,
         }
     }
 

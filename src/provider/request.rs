@@ -174,7 +174,35 @@ pub(super) const fn answer(
     Answer { mistake, status, error_type, message }
 }
 
+impl Endpoint {
+    /// Whether this path is asked for; a `{}` stands for one segment, or for the begin of one.
+    pub fn is_at(&self, path: &str) -> bool {
+        let (mut own, mut asked) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (own.next(), asked.next()) {
+                (None, None) => return true,
+                (Some(own), Some(asked)) if own == asked => {}
+                (Some(own), Some(asked)) => {
+                    let Some(rest) = own.strip_prefix("{}") else { return false };
+                    let stands = asked.strip_suffix(rest).is_some_and(|begin| !begin.is_empty());
+                    // A method behind a colon is no part of a name.
+                    if !stands || rest.is_empty() && asked.contains(':') {
+                        return false;
+                    }
+                }
+                (Some(_), None) | (None, Some(_)) => return false,
+            }
+        }
+    }
+}
+
 impl Requests {
+    /// What is asked for by this path; what is written out stands before what a `{}` stands for.
+    pub fn endpoint(&self, path: &str) -> Option<&'static Endpoint> {
+        let written = self.endpoints.iter().find(|endpoint| endpoint.path == path);
+        written.or_else(|| self.endpoints.iter().find(|endpoint| endpoint.is_at(path)))
+    }
+
     /// What the API is known to answer to this mistake; none: no answer was captured.
     pub fn answer(&self, mistake: Mistake) -> Option<&'static Answer> {
         self.answers.iter().find(|answer| answer.mistake == mistake)

@@ -31,7 +31,7 @@ rules! { FACTS
     ApiKeyMissing no_key_configured,
 
     /// The answer is good, and says by `deprecation` (RFC 9745), `sunset` (RFC 8594) or a warning 299 that this
-    /// way of asking will end.
+    /// way of asking will end; or what is asked for is deprecated by the API's own documentation.
     ApiDeprecated to_end,
 
     /// The provider's API is spoken by a host that is not the provider's own.
@@ -56,8 +56,15 @@ fn to_end(case: &Case<'_>) -> Held {
         "warning" => value.trim_start().starts_with("299"),
         _ => false,
     };
+    let target = case.target();
+    let endpoint = target.provider.facts().requests.endpoint(&target.path);
+    let replaced = endpoint.is_some_and(|endpoint| endpoint.instead.is_some());
     let good = author.is_provider() && case.symptom().is_none();
-    if good && response.headers.iter().any(warns) { Found::high().yes() } else { Ok(None) }
+    if good && (replaced || response.headers.iter().any(warns)) {
+        Found::high().yes()
+    } else {
+        Ok(None)
+    }
 }
 
 fn origin_slow(case: &Case<'_>) -> Held {
@@ -121,7 +128,7 @@ fn store_outdated(case: &Case<'_>) -> Held {
 
 fn no_key_configured(case: &Case<'_>) -> Held {
     let Some((response, ..)) = case.answer() else { return Ok(None) };
-    let hoped_for = response.status == 401 && case.symptom().is_none();
+    let hoped_for = (400..500).contains(&response.status) && case.symptom().is_none();
     if hoped_for && case.target().key == Key::None {
         Found::high().status(Status::Ok).yes()
     } else {
