@@ -20,6 +20,7 @@ pub(super) const FACTS: Facts = Facts {
     hosts: &["api.anthropic.com"],
     ranges: &[Range::v4([160, 79, 104, 0], 23), Range::v6(0x2607, 0x6bc0, 0, 48)],
     url: Some("https://api.anthropic.com/v1/models"),
+    minimal: &[("", "/v1/models")],
     key: Some(KeyHeader { name: "x-api-key", prefix: "" }),
     headers: &[("anthropic-version", "2023-06-01")],
     whole_body: true,
@@ -101,6 +102,7 @@ const REQUESTS: Requests = Requests {
         missing: Mistake::VersionHeaderMissing,
     }],
     query: &[],
+    query_unless: &[],
     largest: 32 * 1024 * 1024,
     models: &[
         model("claude-haiku-4-5*"),

@@ -4,8 +4,12 @@
 //! decides who answered: it reads marks, `diagnosis::author` weighs them.
 
 mod anthropic;
+mod azure_openai;
+mod bedrock;
 mod body;
+mod gemini;
 mod generic;
+mod github_copilot;
 mod openai;
 pub mod request;
 mod wrapped;
@@ -27,8 +31,10 @@ pub struct Facts {
     pub hosts: &'static [&'static str],
     /// The addresses that it publishes as its own; none where it publishes none.
     pub ranges: &'static [Range],
-    /// The minimal request that costs nothing.
+    /// The minimal request that costs nothing; none where the host is the customer's.
     pub url: Option<&'static str>,
+    /// What is asked for at its own hosts that begin so, where the URL names no path.
+    pub minimal: &'static [(&'static str, &'static str)],
     /// How a key is sent.
     pub key: Option<KeyHeader>,
     /// Headers that every request needs.
@@ -50,6 +56,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// What costs nothing to ask for at one of its own hosts.
+    pub fn minimal_at(&self, host: &str) -> Option<&'static str> {
+        let begins = |(begin, _): &&(&str, &str)| host.starts_with(begin);
+        self.minimal.iter().find(begins).map(|(_, path)| *path)
+    }
+
     /// The headers that every request needs, as they are sent.
     pub fn needed_headers(&self) -> Vec<(String, String)> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -102,19 +114,39 @@ pub enum Provider {
     Anthropic,
     /// The OpenAI API.
     Openai,
+    /// The same as Azure serves it.
+    AzureOpenai,
+    /// The Gemini API.
+    Gemini,
+    /// Amazon Bedrock.
+    Bedrock,
+    /// GitHub Copilot.
+    GithubCopilot,
     /// Any URL.
     Generic,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Anthropic, Self::Openai, Self::Generic];
+    pub const ALL: &[Self] = &[
+        Self::Anthropic,
+        Self::Openai,
+        Self::AzureOpenai,
+        Self::Gemini,
+        Self::Bedrock,
+        Self::GithubCopilot,
+        Self::Generic,
+    ];
 
     /// What is known of it.
     pub fn facts(self) -> &'static Facts {
         match self {
             Self::Anthropic => &anthropic::FACTS,
             Self::Openai => &openai::FACTS,
+            Self::AzureOpenai => &azure_openai::FACTS,
+            Self::Gemini => &gemini::FACTS,
+            Self::Bedrock => &bedrock::FACTS,
+            Self::GithubCopilot => &github_copilot::FACTS,
             Self::Generic => &generic::FACTS,
         }
     }

@@ -20,6 +20,7 @@ pub(super) const FACTS: Facts = Facts {
     hosts: &["api.openai.com"],
     ranges: &[],
     url: Some("https://api.openai.com/v1/models"),
+    minimal: &[("", "/v1/models")],
     key: Some(KeyHeader { name: "authorization", prefix: "Bearer " }),
     headers: &[],
     whole_body: true,
@@ -106,6 +107,7 @@ const REQUESTS: Requests = Requests {
     key_headers: &[KeyHeader { name: "authorization", prefix: "Bearer " }],
     headers: &[],
     query: &[],
+    query_unless: &[],
     largest: u64::MAX,
     models: &[
         retired("gpt-3.5-turbo*", "2026-10-23"),

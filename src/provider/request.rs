@@ -22,6 +22,8 @@ pub struct Requests {
     pub headers: &'static [Needed],
     /// The query parameters that it needs.
     pub query: &'static [&'static str],
+    /// How paths begin that need none of them.
+    pub query_unless: &'static [&'static str],
     /// The largest body that it takes, in bytes.
     pub largest: u64,
     /// The models that were known when this was written; empty: none is judged.
@@ -197,6 +199,11 @@ impl Endpoint {
 }
 
 impl Requests {
+    /// The query parameters that this path needs.
+    pub fn query_at(&self, path: &str) -> &'static [&'static str] {
+        if self.query_unless.iter().any(|begin| path.starts_with(begin)) { &[] } else { self.query }
+    }
+
     /// What is asked for by this path; what is written out stands before what a `{}` stands for.
     pub fn endpoint(&self, path: &str) -> Option<&'static Endpoint> {
         let written = self.endpoints.iter().find(|endpoint| endpoint.path == path);

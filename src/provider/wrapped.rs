@@ -11,7 +11,7 @@ use crate::cause::Cause;
 use crate::observation::Response;
 
 /// APIs that gateways speak, and relay the errors of.
-const SPOKEN: &[Provider] = &[Provider::Anthropic, Provider::Openai];
+const SPOKEN: &[Provider] = &[Provider::Anthropic, Provider::Openai, Provider::Gemini];
 
 /// The reading of an answer, with what is wrapped in it.
 pub(super) fn read(facts: &Facts, response: &Response) -> Reading {
