@@ -134,6 +134,13 @@ impl Row {
         let key = if self.keyed { Key::InForce("KEY".to_owned()) } else { Key::None };
         Evidence {
             target: TargetFacts {
+                headers: provider
+                    .facts()
+                    .needed_headers()
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .collect(),
+                wanted: None,
                 name: "api".to_owned(),
                 host,
                 port: 443,
