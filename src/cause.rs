@@ -113,7 +113,7 @@ labels!(Status { Ok = "ok", Degraded = "degraded", Unknown = "unknown", Broken =
 
 /// One row of the table. Text slots: `{host}`, `{port}`, `{address}`, `{resolver}`, `{proxy}`,
 /// `{route}`, `{status}`, `{key}`, `{offender}`, `{pac}`, `{until}`, `{offers}`, `{scheme}`, `{ticket}`,
-/// `{tls}`, `{bundle}`: configured names and own measurements only.
+/// `{tls}`, `{bundle}`, `{body}`: configured names and own measurements only.
 #[derive(Debug)]
 pub struct Row {
     /// The cause.
@@ -509,6 +509,13 @@ ResponseReplaced response_replaced http Inspection Broken {
 H2Broken h2_broken http Inspection Degraded {
     says "something on the way breaks HTTP/2 to {host}, HTTP/1.1 works" or "a device on the way, or the provider's edge"
     do "Inspection team: let HTTP/2 to {host} pass, or do not offer it." not NOTHING_HERE }
+
+RequestFiltered request_filtered http Inspection Broken {
+    says "a filter on the way stops requests to {host} with a body of {body}" or "a filter on the way, a link that loses packets, or the API"
+    do "Inspection team: let uploads to {host} pass (DLP, size limit): a GET does, a POST with a body of {body} does not." not "make the requests smaller, or retry: this is what the API's clients send." }
+StreamBuffered stream_buffered http Inspection Degraded {
+    says "something on the way holds a streamed answer of {host} back until its end" or "a device on the way that buffers, or the API"
+    do "Inspection team: let text/event-stream from {host} through as it comes: no buffering, scanning or compressing of it." not "raise the clients' timeouts, or take the model for slow: a slow one pauses between the parts." }
 
 // ---- http, the provider's edge
 EdgeChallenge edge_challenge http Edge Broken {

@@ -235,6 +235,10 @@ pub struct Target {
     pub key_through_inspection: Option<bool>,
     /// What is asked for instead of the provider's minimal request.
     pub request: Option<Spanned<Request>>,
+    /// Whether a streamed answer is tested.
+    pub stream: Option<Spanned<bool>>,
+    /// The bytes of a request's body that is tested; 0: none.
+    pub body_bytes: Option<Spanned<u32>>,
     /// Labels of `egressd_target_info`.
     pub labels: BTreeMap<Spanned<String>, String>,
 }

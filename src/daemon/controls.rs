@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::kept::Kept;
 use super::keys;
 use super::way::{self, Along};
 use crate::diagnosis::{Baseline, control_passed};
@@ -43,12 +44,20 @@ pub struct Controls {
     cells: Mutex<BTreeMap<Key, Cell>>,
     /// What they showed where they were measured.
     worked: Mutex<BTreeMap<Key, Shown>>,
+    /// What targets ask for beyond that.
+    pub kept: Kept,
 }
 
 impl Controls {
     /// Nothing measured yet.
     pub fn new(plan: Arc<Plan>, network: Arc<Network>) -> Self {
-        Self { plan, network, cells: Mutex::default(), worked: Mutex::default() }
+        Self {
+            plan,
+            network,
+            cells: Mutex::default(),
+            worked: Mutex::default(),
+            kept: Kept::default(),
+        }
     }
 
     /// A fresh trip of a control: somebody else's of the last two seconds, or a new one.
@@ -152,6 +161,7 @@ impl Controls {
     /// Carries over what is known of routes that a new plan still has, and of logins.
     pub fn remember(&self, old: &Self) {
         self.network.remember(&old.network);
+        self.kept.remember(&old.kept, (&self.plan, &old.plan));
         let same = |change: Change| match change {
             Change::ControlHost(index) => {
                 self.plan.controls.get(index) == old.plan.controls.get(index)
@@ -171,10 +181,14 @@ impl Controls {
 }
 
 fn key(route: &Route, change: Change) -> Key {
-    let way = match &route.way {
+    (route.name.clone(), way_of(route), change)
+}
+
+/// The way that a route takes.
+pub(super) fn way_of(route: &Route) -> String {
+    match &route.way {
         Way::Direct => String::new(),
         Way::Proxy(proxy) => format!("{}://{proxy}", proxy.spoken.label()),
         Way::Pac(pac) => format!("pac+{}", pac.url),
-    };
-    (route.name.clone(), way, change)
+    }
 }

@@ -59,7 +59,7 @@ pub struct Memory {
 
 /// Asks until it is decided.
 pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> Report {
-    let begun = Instant::now();
+    let (started, begun) = (super::process::now(), Instant::now());
     let deadline = begun + target.bound();
     let (key, secret) = key_of(&target);
     let client = target.client_cert.as_ref().map(|cert| cert.with(keys::read_pem(&cert.key)));
@@ -75,22 +75,10 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
             Decision::Decided(findings) => break findings,
             Decision::Ask(asked) => {
                 // Every answer, also "not run", makes the next question smaller: this ends.
-                let ran = evidence.outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
-                let room = EXPERIMENTS.saturating_sub(ran);
-                let room = if round < ROUNDS && Instant::now() < deadline { room } else { 0 };
-                // What cannot be run takes nobody's place.
-                let (asked, cannot): (Vec<_>, Vec<_>) =
-                    asked.into_iter().partition(|experiment| inquiry.can_run(experiment));
-                evidence.outcomes.extend(inquiry.experiments(cannot, deadline).await);
-                let (run, left): (Vec<_>, Vec<_>) =
-                    asked.into_iter().enumerate().partition(|(place, _)| *place < room);
-                let run: Vec<Experiment> =
-                    run.into_iter().map(|(_, experiment)| experiment).collect();
-                evidence.outcomes.extend(inquiry.experiments(run, deadline).await);
-                evidence.outcomes.extend(
-                    left.into_iter()
-                        .map(|(_, experiment)| Outcome { experiment, result: Err(NotRun::NoTime) }),
-                );
+                let goes_on = round < ROUNDS && Instant::now() < deadline;
+                let ran = evidence.outcomes.iter().filter(|outcome| counts(outcome)).count();
+                let room = goes_on.then(|| EXPERIMENTS.saturating_sub(ran));
+                evidence.outcomes.extend(inquiry.round(asked, room, deadline).await);
                 round += 1;
             }
         }
@@ -98,7 +86,12 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
     let experiments = evidence
         .outcomes
         .iter()
-        .filter(|outcome| outcome.result.is_ok())
+        // What was kept caused no traffic now.
+        .filter(|outcome| {
+            let asked_for = outcome.experiment.change.is_asked_for();
+            let anew = |trip: &Trip| !asked_for || trip.started >= started;
+            outcome.result.as_ref().is_ok_and(anew)
+        })
         .map(|outcome| (outcome.experiment.route.clone(), outcome.experiment.change.control()))
         .collect();
     let trips = evidence
@@ -127,6 +120,11 @@ fn key_of(target: &Target) -> (Key, Option<Secret>) {
         }
         Some(_) | None => keys::read(target.key.as_ref()),
     }
+}
+
+/// Whether an outcome takes the place of another.
+fn counts(outcome: &Outcome) -> bool {
+    outcome.result.is_ok() && !outcome.experiment.change.is_asked_for()
 }
 
 /// A body is evidence in its first kilobytes; a hundred targets must not keep megabytes.
@@ -218,7 +216,31 @@ impl Inquiry {
             ours: self.target.ours,
             headers: self.target.sent_headers(),
             wanted: self.target.request.as_ref().map(|own| own.wanted.clone()),
+            further: self.target.further,
         }
+    }
+
+    /// What was asked for at once; no room: no more of it is run.
+    async fn round(
+        &self,
+        asked: Vec<Experiment>,
+        room: Option<usize>,
+        deadline: Instant,
+    ) -> Vec<Outcome> {
+        // What cannot be run takes nobody's place.
+        let (asked, cannot): (Vec<_>, Vec<_>) =
+            asked.into_iter().partition(|experiment| self.can_run(experiment));
+        let mut outcomes = self.experiments(cannot, deadline).await;
+        // What the target itself asks for comes last among them, and is not counted.
+        let has_room = |(place, one): &(usize, Experiment)| {
+            room.is_some_and(|room| *place < room || one.change.is_asked_for())
+        };
+        let (run, left): (Vec<_>, Vec<_>) = asked.into_iter().enumerate().partition(has_room);
+        let run = run.into_iter().map(|(_, experiment)| experiment).collect();
+        outcomes.extend(self.experiments(run, deadline).await);
+        let no_time = |(_, experiment)| Outcome { experiment, result: Err(NotRun::NoTime) };
+        outcomes.extend(left.into_iter().map(no_time));
+        outcomes
     }
 
     /// All side by side, each within what is left.
@@ -252,7 +274,16 @@ impl Inquiry {
         };
         let base = self.trip(&taken);
         let planned = plan.vary((&self.target, &taken), &base, experiment.change)?;
+        let of = (&*self.target, &taken);
         match experiment.change {
+            change if change.is_asked_for() => {
+                if let Some(trip) = controls.kept.newest(of, change, plan.again) {
+                    return Ok(trip);
+                }
+                let trip = network.walk(&Arc::new(planned)).await;
+                controls.kept.keep(of, change, &trip);
+                Ok(trip)
+            }
             // They do not depend on the target: one result serves every one that asks.
             Change::ControlHost(_)
             | Change::ControlName(_)

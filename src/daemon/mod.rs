@@ -7,6 +7,7 @@
 pub mod controls;
 pub mod environment;
 pub mod inquiry;
+pub mod kept;
 pub mod keys;
 pub mod load;
 pub mod logging;

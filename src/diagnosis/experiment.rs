@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
+use super::facts::body;
+use super::facts::stream::Rhythm;
 use super::{Outcome, hops};
 use crate::observation::{Change, Control, Failure, Login, NotRun, ProxyFailure, Stopper, Trip};
 
@@ -80,7 +82,9 @@ pub(super) fn passed(control: Control, trip: &Trip) -> bool {
         | Control::Http1
         | Control::NoKey
         | Control::LongerTimeout
+        | Control::LargerBody
         | Control::Repeat => trip.arrived(),
+        Control::Stream => trip.arrived() && Rhythm::of(trip) != Rhythm::Together,
     }
 }
 
@@ -157,6 +161,17 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::NoKey, Failed) => "the request without the key fails too",
         (Control::Repeat, Passed) => "the same trip arrives again",
         (Control::Repeat, Failed) => "the same trip fails again",
+        (Control::LargerBody | Control::Stream, Passed | Failed) => further(control, result),
+    }
+}
+
+/// The same, of what a target asks for.
+fn further(control: Control, result: ControlResult) -> &'static str {
+    match (control == Control::Stream, result == ControlResult::Passed) {
+        (false, true) => "a request with a body is answered",
+        (false, false) => "a request with a body does not get through",
+        (true, true) => "the parts of a stream come as they are made",
+        (true, false) => "the parts of a stream come together at its end",
     }
 }
 
@@ -169,7 +184,7 @@ pub(super) fn lines(case: &Case<'_>) -> Vec<EvidenceLine> {
             let there = matches!(outcome.experiment.change, Change::SameAddress(_));
             (outcome.experiment.route == case.walk.route) != there
         })
-        .map(line)
+        .map(|outcome| line(case, outcome))
         .chain(case.others().filter(|_| case.symptom().is_some()).map(|other| beside(&other)))
         .collect();
     lines.sort_by_key(|line| line.control.rank());
@@ -188,8 +203,9 @@ fn beside(other: &Case<'_>) -> EvidenceLine {
     }
 }
 
-fn line(outcome: &Outcome) -> EvidenceLine {
-    let control = outcome.experiment.change.control();
+fn line(case: &Case<'_>, outcome: &Outcome) -> EvidenceLine {
+    let change = outcome.experiment.change;
+    let control = change.control();
     let (result, detail) = match &outcome.result {
         Err(
             why @ (NotRun::NotAllowed
@@ -198,14 +214,21 @@ fn line(outcome: &Outcome) -> EvidenceLine {
             | NotRun::NoTime),
         ) => (ControlResult::NotRun, why.reason().to_owned()),
         Ok(trip) => {
-            let result =
-                if passed(control, trip) { ControlResult::Passed } else { ControlResult::Failed };
-            (result, detail(control, trip))
+            let passes = match change {
+                // Whose answer it is counts here.
+                Change::LargerBody(_) | Change::ClampedBody(_) => body::passes(case.target(), trip),
+                _ => passed(control, trip),
+            };
+            let result = if passes { ControlResult::Passed } else { ControlResult::Failed };
+            (result, beyond(change, trip).unwrap_or_else(|| detail(control, trip)))
         }
     };
     let means = match &outcome.result {
         Ok(trip) if control != Control::Repeat && is_held_back(trip) => {
             "says nothing: the login is held back"
+        }
+        Ok(trip) if control == Control::Stream => {
+            Rhythm::of(trip).means().unwrap_or_else(|| means(control, result))
         }
         Ok(_) | Err(_) => means(control, result),
     };
@@ -226,6 +249,24 @@ fn detail(control: Control, trip: &Trip) -> String {
         Some(stopper) => hops::words(stopper),
         None => format!("{host}: {}", measured(control, trip)),
     }
+}
+
+/// What a request beyond the minimal one measured.
+fn beyond(change: Change, trip: &Trip) -> Option<String> {
+    let bytes = match change {
+        Change::LargerBody(0) => "small body".to_owned(),
+        Change::LargerBody(bytes) | Change::ClampedBody(bytes) => format!("body of {bytes} B"),
+        Change::Stream => {
+            let response = trip.leading()?.response.as_ref()?;
+            let parts = &response.parts;
+            let first = (response.head_seconds + parts.first?) * 1000.0;
+            let all = (response.head_seconds + response.body_seconds) * 1000.0;
+            let count = parts.count;
+            return Some(format!("{count} parts, first at {first:.0}, all at {all:.0} ms"));
+        }
+        _ => return None,
+    };
+    Some(format!("{bytes}: {}", measured(change.control(), trip)))
 }
 
 fn addresses(trip: &Trip) -> String {
@@ -264,6 +305,8 @@ fn measured(control: Control, trip: &Trip) -> String {
         | Control::LongerTimeout
         | Control::Http1
         | Control::NoKey
+        | Control::LargerBody
+        | Control::Stream
         | Control::Repeat => trip.failure(),
     };
     // What follows the look-up is another question.

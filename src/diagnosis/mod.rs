@@ -46,7 +46,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Status};
-use crate::observation::{Change, Control, Expect, Needs, NotRun, Range, Trip, Wanted};
+use crate::observation::{Change, Control, Expect, Further, Needs, NotRun, Range, Trip, Wanted};
 use crate::provider::{Provider, Reading};
 
 pub use author::Author;
@@ -102,6 +102,8 @@ pub struct TargetFacts {
     pub headers: Vec<String>,
     /// The answer that is wanted, where the request is the target's own.
     pub wanted: Option<Wanted>,
+    /// What is tested beyond the minimal request.
+    pub further: Further,
 }
 
 /// The state of a configured key.
@@ -284,6 +286,8 @@ pub fn diagnose(evidence: &Evidence) -> Decision {
         let first = match one.change {
             Change::Repeat => 0,
             Change::ControlHost(_) | Change::ControlTunnel(_) => 1,
+            // What is asked for whatever fails comes last.
+            change if change.is_asked_for() => 3,
             _ => 2,
         };
         (first, one.change.control().rank(), one.clone())

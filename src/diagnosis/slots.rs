@@ -18,6 +18,7 @@ pub(super) struct Slots {
     pub(super) login: AtLogin,
     pub(super) pac: String,
     pub(super) bundle: String,
+    pub(super) body: String,
     pub(super) ours: bool,
 }
 
@@ -134,6 +135,7 @@ impl Slots {
                 _ => AtLogin::default(),
             },
             bundle: refusing_bundle(case).unwrap_or_default().to_owned(),
+            body: super::facts::body::stopped(case),
             pac: trip.pac.as_ref().map(|pac| pac.url.clone()).unwrap_or_default(),
         }
     }
@@ -161,6 +163,7 @@ impl Slots {
             ("{ticket}", &self.login.ticket),
             ("{tls}", &self.login.tls),
             ("{bundle}", &self.bundle),
+            ("{body}", &self.body),
         ] {
             if out.contains(slot) {
                 out = out.replace(slot, value);

@@ -64,6 +64,10 @@ pub enum Control {
     NoKey,
     /// The same trip again.
     Repeat,
+    /// A request with a body, where the target asks for it; kept until `experiments.again` has passed.
+    LargerBody,
+    /// A request whose answer is streamed, where the target asks for it; kept until `experiments.again` has passed.
+    Stream,
 }
 }
 
@@ -96,6 +100,8 @@ impl Control {
         Self::LongerTimeout,
         Self::SplitHello,
         Self::Repeat,
+        Self::LargerBody,
+        Self::Stream,
     ];
 
     /// Its place among them: the cheaper, the earlier.
@@ -132,6 +138,8 @@ impl Control {
             Self::Http1 => "http1",
             Self::NoKey => "no_key",
             Self::Repeat => "repeat",
+            Self::LargerBody => "larger_body",
+            Self::Stream => "stream",
         }
     }
 }
@@ -200,9 +208,20 @@ pub enum Change {
     Http1,
     /// The request without its key.
     NoKey,
+    /// The provider's free request with a body, padded to so many bytes; 0: as small as it can be.
+    LargerBody(u32),
+    /// The same, with segments that pass every link.
+    ClampedBody(u32),
+    /// The provider's request whose answer is streamed.
+    Stream,
 }
 
 impl Change {
+    /// Whether it is one that a target asks for, whatever fails: the ordinary request's kind, with the key.
+    pub fn is_asked_for(self) -> bool {
+        matches!(self, Self::LargerBody(_) | Self::ClampedBody(_) | Self::Stream)
+    }
+
     /// The control that it is.
     pub fn control(self) -> Control {
         match self {
@@ -226,7 +245,9 @@ impl Change {
             Self::OtherTransport => Control::OtherTransport,
             Self::UnanswerableResolver => Control::UnanswerableResolver,
             Self::SmallHello(_) => Control::SmallHello,
-            Self::ClampedSegments(_) => Control::ClampedSegments,
+            Self::ClampedSegments(_) | Self::ClampedBody(_) => Control::ClampedSegments,
+            Self::LargerBody(_) => Control::LargerBody,
+            Self::Stream => Control::Stream,
             Self::TtlWalk(..) => Control::TtlWalk,
             Self::OtherFamily => Control::OtherFamily,
             Self::RandomTunnel => Control::RandomTunnel,

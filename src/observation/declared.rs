@@ -2,6 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What of a target is tested beyond its minimal request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Further {
+    /// Whether the parts of a streamed answer come as they are made.
+    pub stream: bool,
+    /// The bytes of a request's body; 0: not tested.
+    pub body_bytes: u32,
+}
+
 /// What is expected of a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

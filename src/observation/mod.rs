@@ -28,7 +28,7 @@ pub use address::{Class, Range};
 pub use answer::{Parts, Redirect, Response, is_mark};
 pub use chain::{Certificate, Chain, Trust, Verdict as ChainVerdict};
 pub use change::{Change, Control, NotRun, other_port};
-pub use declared::{Expect, Needs, Wanted};
+pub use declared::{Expect, Further, Needs, Wanted};
 pub use failure::{
     Alert, DnsFailure, Failure, Framing, H2End, HttpFailure, LocalFailure, ProxyFailure,
     TcpFailure, TlsFailure,

@@ -10,7 +10,7 @@ use super::build::{budget, expectations};
 use super::written::{self, Written};
 use super::{Endpoint, OwnRequest, Pac, Plan, Route, Target, Way};
 use crate::config::Config;
-use crate::observation::Needs;
+use crate::observation::{Further, Needs};
 use crate::provider::Provider;
 
 /// What is asked for without a file.
@@ -68,6 +68,7 @@ pub fn ad_hoc(plan: &Plan, asked: AdHoc<'_>) -> Result<Plan, String> {
         trust: None,
         key_through_inspection: true,
         request,
+        further: Further::default(),
         labels: BTreeMap::new(),
     }];
     Ok(plan)

@@ -6,6 +6,7 @@
 mod ad_hoc;
 mod build;
 mod environment;
+mod further;
 mod nameserver;
 mod no_proxy;
 mod print;
@@ -28,7 +29,7 @@ use http::Method;
 use url::{Host, Url};
 
 use crate::config::{Secret, SecretSource};
-use crate::observation::{Control, Expect, Needs, Range, Wanted};
+use crate::observation::{Control, Expect, Further, Needs, Range, Wanted};
 use crate::provider::Provider;
 
 pub use ad_hoc::{AdHoc, ad_hoc};
@@ -252,6 +253,8 @@ pub struct Target {
     pub key_through_inspection: bool,
     /// What is asked for instead of the provider's minimal request.
     pub request: Option<OwnRequest>,
+    /// What is tested beyond the minimal request.
+    pub further: Further,
     /// Labels to join on.
     pub labels: BTreeMap<String, String>,
 }

@@ -44,7 +44,10 @@ impl fmt::Display for Plan {
                 control.url, control.host, control.port
             )?;
         }
-        let allowed: Vec<&str> = self.allowed.iter().map(|control| control.label()).collect();
+        // Those are a target's own wish, whatever fails.
+        let wished = |control: &&Control| matches!(control, Control::LargerBody | Control::Stream);
+        let allowed = self.allowed.iter().filter(|control| !wished(control));
+        let allowed: Vec<&str> = allowed.map(|control| control.label()).collect();
         writeln!(
             f,
             "experiments when something fails, at most 12 a check: {}",
@@ -153,6 +156,7 @@ impl Plan {
                 client_cert.key
             )?;
         }
+        self.further(f, target)?;
         self.may_send(f, target)?;
         if self.allowed.contains(&Control::UnanswerableResolver) {
             writeln!(
@@ -171,6 +175,31 @@ impl Plan {
             Some(source) => writeln!(f, "    key: {source}"),
             None => writeln!(f, "    key: none, the answer without one proves the way"),
         }
+    }
+
+    /// What is tested beyond the minimal request.
+    fn further(&self, f: &mut fmt::Formatter<'_>, target: &Target) -> fmt::Result {
+        let again = humantime::format_duration(self.again);
+        let (facts, further) = (target.provider.facts(), target.further);
+        let allowed = |control: Control| self.allowed.contains(&control);
+        if let Some(post) =
+            facts.counting.filter(|_| further.body_bytes > 0 && allowed(Control::LargerBody))
+        {
+            let path = target.endpoint.path_of(target.provider, &post).unwrap_or_default();
+            let bytes = further.body_bytes;
+            writeln!(
+                f,
+                "    sends too: POST {path} of {bytes} B, every {again} over each route that works; where that fails, a small one and one in small segments"
+            )?;
+        }
+        if let Some(post) = facts.streaming.filter(|_| further.stream && allowed(Control::Stream)) {
+            let path = target.endpoint.path_of(target.provider, &post).unwrap_or_default();
+            writeln!(
+                f,
+                "    sends too: POST {path}, every {again} over each route that works; costs a few tokens"
+            )?;
+        }
+        Ok(())
     }
 
     /// What controls send beside the trip itself, and where to.

@@ -1,12 +1,14 @@
 //! The ordinary trip with one thing changed: what an experiment sends.
 //!
-//! Only the repeat is the same trip. Every other goes without key and without client certificate.
+//! Only the repeat is the same trip, and what a target asks for goes as its own request does (`further`). Every
+//! other goes without key and without client certificate.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::Method;
 use url::Host;
 
+use super::further;
 use super::standing::{NOBODY, NOBODY_TIMEOUT};
 use super::trip::CONTROL_TIMEOUT;
 use super::{
@@ -16,7 +18,7 @@ use super::{
 use crate::observation::{Change, NotRun, Sent};
 
 /// Segments that pass every link: what TCP sends where it knows nothing better (RFC 9293 3.7.1).
-const SMALL_SEGMENT: u16 = 536;
+pub(super) const SMALL_SEGMENT: u16 = 536;
 
 /// A name that nobody has (RFC 6761 6.4).
 pub(super) const NO_NAME: &str = "no-such-host.invalid";
@@ -35,6 +37,9 @@ impl Plan {
         let mut trip = base.clone();
         match change {
             Change::Repeat => return Ok(trip),
+            Change::LargerBody(_) | Change::ClampedBody(_) | Change::Stream => {
+                return further::request(target, base, change);
+            }
             Change::ControlHost(_)
             | Change::ControlName(_)
             | Change::RandomName

@@ -12,7 +12,7 @@ use egressd::diagnosis::{
     TargetFacts, Walk, diagnose,
 };
 use egressd::observation::{
-    Answer, Change, Control, Expect, Leg, Needs, NotRun, Range, Trip, Wanted,
+    Answer, Change, Control, Expect, Further, Leg, Needs, NotRun, Range, Trip, Wanted,
 };
 use egressd::provider::Provider;
 use serde::Deserialize;
@@ -79,6 +79,7 @@ impl Target {
         let needed = provider.facts().needed_headers().into_iter().map(|(name, _)| name);
         needed.chain(self.headers.iter().cloned()).collect()
     }
+    further: Further,
 }
 
 impl Default for Target {
@@ -97,6 +98,7 @@ impl Default for Target {
             ours: false,
             headers: Vec::new(),
             wanted: None,
+            further: Further::default(),
         }
     }
 }
@@ -274,6 +276,7 @@ impl Story {
                 ours: self.target.ours,
                 headers: self.target.headers(provider),
                 wanted: self.target.wanted.clone(),
+                further: self.target.further,
             },
             walks: self.route.iter().map(walk).collect::<Result<_, String>>()?,
             outcomes: Vec::new(),

@@ -1,7 +1,9 @@
 //! What is worth a note, or is a fault although the trip arrived. All that hold are said.
 
 mod answer;
+pub(super) mod body;
 mod names;
+pub(super) mod stream;
 mod way;
 
 use super::case::{Case, Found, Seen};
@@ -10,7 +12,8 @@ use crate::cause::Status;
 use crate::observation::{Change, Control, Trip};
 
 /// All of them, in the order of the layers.
-pub(super) const FACTS: &[&[Rule]] = &[names::FACTS, way::FACTS, answer::FACTS, super::pac::FACTS];
+pub(super) const FACTS: &[&[Rule]] =
+    &[names::FACTS, way::FACTS, answer::FACTS, body::FACTS, stream::FACTS, super::pac::FACTS];
 
 /// Later than the budget, here and in the repeat.
 fn slow(case: &Case<'_>, seconds: impl Fn(&Trip) -> Option<f64>, budget: f64) -> Held {

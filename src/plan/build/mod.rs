@@ -1,6 +1,7 @@
 //! The one conversion from a configuration to a plan: it collects every problem, not the first.
 
 mod client_cert;
+mod further;
 mod proxy;
 mod request;
 mod route;

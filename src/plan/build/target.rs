@@ -80,6 +80,7 @@ impl Build<'_> {
         let needs = self.needs(target, &used);
         let private = target.private.iter().filter_map(|range| self.range(range)).collect();
         let ours = self.is_ours(target);
+        let further = self.further(target, provider.zip(endpoint.as_ref()));
         Some(Target {
             name: name?,
             provider: provider?,
@@ -97,6 +98,7 @@ impl Build<'_> {
             trust: trust.flatten(),
             key_through_inspection: target.key_through_inspection.unwrap_or(true),
             request,
+            further,
             labels: target.labels.iter().map(|(k, v)| (k.get_ref().clone(), v.clone())).collect(),
         })
     }

@@ -1,0 +1,69 @@
+//! What a target is tested for beyond its minimal request: whether its API has such a request, and where.
+
+use toml::Spanned;
+
+use super::super::Endpoint;
+use super::Build;
+use crate::config;
+use crate::observation::Further;
+use crate::provider::{Post, Provider};
+
+/// More in one request is a test of something else.
+const LARGEST: u32 = 1024 * 1024;
+
+impl Build<'_> {
+    pub(super) fn further(
+        &mut self,
+        target: &config::Target,
+        api: Option<(Provider, &Endpoint)>,
+    ) -> Further {
+        let stream = target.stream.as_ref().filter(|stream| *stream.get_ref());
+        let body = target.body_bytes.as_ref().filter(|bytes| *bytes.get_ref() > 0);
+        if let Some(bytes) = body {
+            if *bytes.get_ref() > LARGEST {
+                let help = "write at most 1048576: what is filtered, is so from a few thousand on";
+                self.fault(bytes.span(), "a body of more than 1 MiB", help);
+            }
+            self.has_place(bytes, "body_bytes", api, |provider| provider.facts().counting);
+        }
+        if let Some(stream) = stream {
+            self.has_place(stream, "stream", api, |provider| provider.facts().streaming);
+            match (&target.key, api) {
+                (None, _) => self.fault(
+                    stream.span(),
+                    "without a key the API streams nothing",
+                    "add key = { file = \"…\" }, or leave stream out",
+                ),
+                (Some(_), Some((Provider::Generic, _)) | None) => {}
+                (Some(_), Some(_)) => self.warn(
+                    stream.span(),
+                    "stream costs a few tokens, over each route every `experiments.again`",
+                    "leave it out where they are too dear; nothing else depends on it",
+                ),
+            }
+        }
+        Further { stream: stream.is_some(), body_bytes: body.map_or(0, |bytes| *bytes.get_ref()) }
+    }
+
+    /// That the API has such a request, and that the URL says where.
+    fn has_place<T>(
+        &mut self,
+        option: &Spanned<T>,
+        name: &str,
+        api: Option<(Provider, &Endpoint)>,
+        post: impl Fn(Provider) -> Option<Post>,
+    ) {
+        let Some((provider, endpoint)) = api else { return };
+        let Some(post) = post(provider) else {
+            let what = format!("no request for {name} is known of {provider}");
+            let help = format!("name the provider whose API this is, or leave {name} out");
+            return self.fault(option.span(), what, help);
+        };
+        if endpoint.path_of(provider, &post).is_none() {
+            let what = format!("where {} is, this target's url does not say", post.path);
+            let usual = provider.facts().url.unwrap_or_default();
+            let help = format!("end the url as {usual} ends, or leave {name} out");
+            self.fault(option.span(), what, help);
+        }
+    }
+}

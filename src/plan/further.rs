@@ -1,0 +1,63 @@
+//! The requests beyond the minimal one: with a body, and with a streamed answer. They are the ordinary
+//! request's kind: to the configured host, with the key, over a chain that verified.
+
+use bytes::Bytes;
+use http::Method;
+use url::Url;
+
+use super::vary::SMALL_SEGMENT;
+use super::{Endpoint, Target, TripPlan};
+use crate::observation::{Change, NotRun};
+use crate::provider::{Post, Provider};
+
+/// What clients offer: a device may hold back only what it compresses.
+const CODINGS: &str = "gzip, br, zstd";
+
+impl Endpoint {
+    /// Where another request of the API is: what stands before the path of one that is known, a gateway's, stays.
+    pub(super) fn path_of(&self, provider: Provider, post: &Post) -> Option<String> {
+        let facts = provider.facts();
+        let minimal = facts.url.and_then(|url| Url::parse(url).ok());
+        let minimal = minimal.as_ref().map(Url::path);
+        let posts = [facts.counting, facts.streaming].into_iter().flatten().map(|post| post.path);
+        let before = posts.chain(minimal).find_map(|path| self.url.path().strip_suffix(path))?;
+        let query = self.url.query().map(|query| format!("?{query}"));
+        Some(format!("{before}{}{}", post.path, query.unwrap_or_default()))
+    }
+}
+
+/// The ordinary trip with another request.
+pub(super) fn request(
+    target: &Target,
+    base: &TripPlan,
+    change: Change,
+) -> Result<TripPlan, NotRun> {
+    let facts = target.provider.facts();
+    let (post, bytes) = match change {
+        Change::LargerBody(bytes) | Change::ClampedBody(bytes) => (facts.counting, bytes),
+        // Without a key nothing is streamed.
+        Change::Stream if base.request.secrets.is_empty() => return Err(NotRun::NotConfigured),
+        Change::Stream => (facts.streaming, 0),
+        _ => return Err(NotRun::NotApplicable),
+    };
+    let post = post.ok_or(NotRun::NotApplicable)?;
+    let mut trip = base.clone();
+    let request = &mut trip.request;
+    request.method = Method::POST;
+    request.path = target.endpoint.path_of(target.provider, &post).ok_or(NotRun::NotApplicable)?;
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    request.body = Some(Bytes::from((post.body)(bytes)));
+    let mut set = |name: &str, value: &str| {
+        request.headers.retain(|(known, _)| known != name);
+        request.headers.push((name.to_owned(), value.to_owned()));
+    };
+    set("content-type", "application/json");
+    if change == Change::Stream {
+        set("accept-encoding", CODINGS);
+        request.whole_body = false;
+    }
+    if matches!(change, Change::ClampedBody(_)) {
+        trip.socket.segment = Some(SMALL_SEGMENT);
+    }
+    Ok(trip)
+}
