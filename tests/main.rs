@@ -32,6 +32,8 @@ mod store;
 mod check;
 // A target's own request, and whose certificates count for it.
 mod requests;
+// What a target asks for beyond its minimal request.
+mod further;
 // Whose marks a check shows.
 mod looks_like;
 // The daemon as a function: panics, hangs, room.

@@ -141,6 +141,7 @@ impl Row {
                     .map(|(name, _)| name)
                     .collect(),
                 wanted: None,
+                further: egressd::observation::Further::default(),
                 name: "api".to_owned(),
                 host,
                 port: 443,

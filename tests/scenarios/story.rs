@@ -71,6 +71,7 @@ pub(super) struct Target {
     ours: bool,
     headers: Vec<String>,
     wanted: Option<Wanted>,
+    further: Further,
 }
 
 impl Target {
@@ -79,7 +80,6 @@ impl Target {
         let needed = provider.facts().needed_headers().into_iter().map(|(name, _)| name);
         needed.chain(self.headers.iter().cloned()).collect()
     }
-    further: Further,
 }
 
 impl Default for Target {

@@ -8,6 +8,7 @@ mod raw;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub(crate) enum Behaviour {
     EndlessBody,
     /// A Content-Length of ten terabytes, and bytes for as long as they are taken.
     HugeContentLength,
+    /// As the head of the first request makes it choose, over HTTP/1.1.
+    Choose(fn(&str) -> Self),
     /// These bytes, then that.
     Raw(String, Ending),
     /// These pieces one by one, each when that long has passed, then silence.
@@ -122,7 +125,11 @@ impl Protocol {
 impl Behaviour {
     /// The protocols in which it can be done.
     pub(crate) fn alpn(&self) -> Vec<&'static [u8]> {
-        if raw::script(self).is_some() { vec![b"http/1.1"] } else { vec![b"h2", b"http/1.1"] }
+        if raw::script(self).is_some() || matches!(self, Self::Choose(_)) {
+            vec![b"http/1.1"]
+        } else {
+            vec![b"h2", b"http/1.1"]
+        }
     }
 }
 
@@ -173,6 +180,10 @@ impl HttpServer {
     }
 }
 
+/// A stream of any kind.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
 /// Serves one stream as long as both ends talk. `record` is that of the TCP connection below it, which the caller settles.
 pub(crate) async fn serve<S>(
     stream: &mut S,
@@ -183,6 +194,13 @@ pub(crate) async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    if let Behaviour::Choose(choose) = behaviour {
+        let (mut reader, writer) = tokio::io::split(stream);
+        let Some((head, early)) = wire::read_head(&mut reader).await else { return };
+        let read = std::io::Cursor::new([head.as_bytes(), &early].concat());
+        let stream = tokio::io::join(tokio::io::AsyncReadExt::chain(read, reader), writer);
+        return chosen(Box::new(stream), record, choose(&head), requests).await;
+    }
     if let Some(script) = raw::script(behaviour) {
         return raw::play(stream, record, script, requests).await;
     }
@@ -221,6 +239,18 @@ pub(crate) async fn serve<S>(
             builder.serve_connection(stream, service).await.ok()
         }
     };
+}
+
+/// The same for what was chosen.
+fn chosen<'a>(
+    mut stream: Box<dyn Duplex + 'a>,
+    record: &'a Record,
+    behaviour: Behaviour,
+    requests: &'a Journal<Request>,
+) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    Box::pin(async move {
+        serve(&mut stream, record, Protocol::Http1, &behaviour, requests).await;
+    })
 }
 
 /// hyper sends no GOAWAY or `RST_STREAM` of one's own choice, so this is h2 itself.

@@ -63,6 +63,7 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
         | Behaviour::AnthropicUnauthorized
         | Behaviour::AnthropicByKey { .. }
         | Behaviour::HtmlBlockPage(_)
+        | Behaviour::Choose(_)
         | Behaviour::CloudflareChallenge
         | Behaviour::CloudflareForbiddenJson
         | Behaviour::Edge522
