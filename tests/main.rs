@@ -47,6 +47,8 @@ mod journal;
 mod docs;
 // What is said of a cause.
 mod explain;
+// What clients say, looked up.
+mod said;
 // Faults that need a network of namespaces.
 mod netns;
 // Walks by TTL, paths with small packets, dead neighbours.

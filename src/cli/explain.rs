@@ -1,48 +1,89 @@
-//! `egressd explain`: a cause looked up, all of them in a list, or the page that the alerts link to. It reads no
-//! configuration and asks nobody.
+//! `egressd explain`: a cause or a client's message looked up, all causes in a list, or the page that the alerts
+//! link to. It reads no configuration and asks nobody.
 
-use std::io::IsTerminal as _;
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Read as _};
 
 use clap::Args;
 
 use super::{OK, USAGE, complain, print};
 use crate::cause::CAUSES;
-use crate::publish::{explain, verdicts};
+use crate::publish::messages::MESSAGES;
+use crate::publish::{explain, said, shown, verdicts};
 
 /// Ids that are proposed at most.
 const PROPOSED: usize = 3;
+/// Characters of an unknown message that are compared, and shown.
+const COMPARED: usize = 60;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The id of a cause, as in `sni_filtered` [default: lists all of them].
-    cause: Option<String>,
+    /// The id of a cause, as in `sni_filtered`, or what a client has said, as in `ERR_BAD_REQUEST` or a whole
+    /// line; `-` reads it from standard input [default: lists all causes].
+    #[arg(value_name = "CAUSE|MESSAGE")]
+    words: Vec<OsString>,
     /// Prints VERDICTS.md.
-    #[arg(long, hide = true, conflicts_with = "cause")]
+    #[arg(long, hide = true, conflicts_with = "words")]
     markdown: bool,
 }
 
 pub(super) fn main(options: &Options) -> u8 {
-    let Some(id) = &options.cause else {
+    if options.words.is_empty() {
         print(&if options.markdown { verdicts::page() } else { explain::list() });
         return OK;
+    }
+    let text = match text(&options.words) {
+        Ok(text) => text,
+        Err(error) => {
+            complain(&format!("standard input: {error}"));
+            return USAGE;
+        }
     };
-    if let Some(row) = CAUSES.iter().find(|row| row.id == id) {
+    let text = text.trim();
+    if let Some(row) = CAUSES.iter().find(|row| row.id == text) {
         print(&explain::cause(row, std::io::stdout().is_terminal()));
         return OK;
     }
+    if text.is_empty() {
+        complain("there is nothing to explain: give a cause or a message");
+        return USAGE;
+    }
+    let messages = said::find(text);
+    if !messages.is_empty() {
+        print(&said::text(&messages));
+        return OK;
+    }
+    let begin: String = text.chars().take(COMPARED).collect();
     complain(&format!(
-        "there is no cause `{}`: nearest are {}; `egressd explain` lists all",
-        crate::publish::shown(id),
-        nearest(id).join(", ")
+        "there is no cause and no known message in `{}`: nearest are {}; `egressd explain` lists all causes",
+        shown(&begin),
+        nearest(&begin).join(", ")
     ));
     USAGE
 }
 
+/// What was typed, or what standard input holds, as far as it is read.
+fn text(words: &[OsString]) -> std::io::Result<String> {
+    if let [only] = words
+        && only == "-"
+    {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(said::READ as u64).read_to_end(&mut bytes)?;
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    Ok(words.join(" "))
+}
+
 /// The ids that are most like it: those that hold it as it is, then by how little is changed.
-fn nearest(id: &str) -> Vec<&'static str> {
-    let id = id.to_ascii_lowercase().replace('-', "_");
-    let mut ids: Vec<&str> = CAUSES.iter().map(|row| row.id).collect();
-    ids.sort_by_key(|known| (!known.contains(&id), strsim::damerau_levenshtein(&id, known)));
+fn nearest(text: &str) -> Vec<&'static str> {
+    let text = text.to_ascii_lowercase().replace(['-', ' '], "_");
+    let causes = CAUSES.iter().map(|row| row.id);
+    let mut ids: Vec<&str> = causes.chain(MESSAGES.iter().map(|message| message.id)).collect();
+    ids.sort_by_cached_key(|known| {
+        let id = known.to_ascii_lowercase().replace('-', "_");
+        (!id.contains(&text), strsim::damerau_levenshtein(&text, &id))
+    });
     ids.truncate(PROPOSED);
     ids
 }

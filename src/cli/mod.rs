@@ -37,7 +37,7 @@ enum Command {
     },
     /// Checks once, with the controls that are needed, and ends: 0 ok, 1 degraded, 2 broken, 3 unknown.
     Check(check::Options),
-    /// Says what a cause means, who acts, what to do, and how it is decided.
+    /// Says what a cause means, who acts, and how it is decided; or what the words of a client can mean.
     Explain(explain::Options),
     /// Looks after configurations.
     Config {

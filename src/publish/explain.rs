@@ -22,6 +22,7 @@ const WORDS: &[(&str, &str)] = &[
     ("the proxy's name {proxy}", "the proxy's name"),
     ("of route {route}", "of the route"),
     ("at {offender}", "at that router"),
+    ("the bundle {bundle}", "an application's bundle"),
     ("the router {offender}", "a router"),
     ("{offender}", "a hop on the way"),
     ("{status}", "a status code"),
@@ -89,6 +90,7 @@ pub fn list() -> String {
         out.push('\n');
     }
     out.push_str("egressd explain CAUSE says who acts, what to do, and how it is decided.\n");
+    out.push_str("egressd explain MESSAGE says what a client's words can mean: ERR_BAD_REQUEST, ECONNRESET, curl: (35).\n");
     out
 }
 

@@ -1,8 +1,11 @@
-//! VERDICTS.md: all causes with their rules, the parties, the confidences and the controls, printed from the
-//! tables that diagnosis runs. A heading is a cause's id, so that a link to it stays; no text is kept here
+//! VERDICTS.md: all causes with their rules, the parties, the confidences, the controls and clients' messages,
+//! printed from the tables that diagnosis runs. A heading is a cause's id, so that a link to it stays; no text is kept here
 //! that a table has.
 
+use std::borrow::Borrow;
+
 use super::explain::{by_layer, doubt, in_words, layer, sentence};
+use super::said;
 use crate::cause::{Party, Row, Status};
 use crate::diagnosis::{Confidence, ControlResult, control_means, decides};
 use crate::observation::Control;
@@ -38,6 +41,11 @@ A control is the same trip with one change. Run only where a rule asks for it, a
 `evidence`, with the reason where it was not run. One that never worked here proves nothing.
 ";
 
+const SAID: &str = "
+A message proves no cause: it says where to look. `egressd explain MESSAGE` takes a whole line as it was pasted, and
+says how far the client has come and which controls decide. The causes stand in the order of their likelihood.
+";
+
 /// The whole page.
 pub fn page() -> String {
     let mut out = BEGIN.to_owned();
@@ -66,6 +74,10 @@ pub fn page() -> String {
         out.push_str(&format!("{about}\n"));
         rows.for_each(|row| cause(&mut out, row));
     }
+    section(&mut out, "What clients say");
+    out.push_str(SAID.trim_start());
+    out.push('\n');
+    table(&mut out, ["message", "said by", "means", "can be"], said::rows());
     out
 }
 
@@ -77,7 +89,7 @@ fn section(out: &mut String, name: &str) {
 fn table<const N: usize>(
     out: &mut String,
     head: [&str; N],
-    rows: impl Iterator<Item = [&'static str; N]>,
+    rows: impl Iterator<Item = [impl Borrow<str>; N]>,
 ) {
     out.push_str(&format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(N)));
     for row in rows {
