@@ -34,6 +34,8 @@ mod check;
 mod requests;
 // What a target asks for beyond its minimal request.
 mod further;
+// A check as commands of other programs, run.
+mod by_hand;
 // Whose marks a check shows.
 mod looks_like;
 // The daemon as a function: panics, hangs, room.

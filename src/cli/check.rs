@@ -18,7 +18,10 @@ use crate::daemon::{declared, environment, keys, process};
 use crate::diagnosis::Key;
 use crate::plan::{self, AdHoc, Plan};
 use crate::publish::{api, nagios, text};
-use crate::store::{Own, Snapshot, Store};
+use crate::store::{Check, Own, Snapshot, Store};
+
+/// What stands above the commands.
+const BY_HAND: &str = "  The same by hand; curl -v prints the key and the login that it sends: look before you pass its words on.";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -34,6 +37,9 @@ pub(super) struct Options {
     /// A URL only through this proxy.
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
+    /// Prints the equivalent dig, openssl and curl commands below each check, in the text.
+    #[arg(long)]
+    explain: bool,
     /// How results are printed.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -157,10 +163,24 @@ fn show(options: &Options, loaded: &Loaded, snapshot: &Snapshot) {
         Format::Nagios => print(&format!("{}\n", nagios::line(snapshot))),
         Format::Text => {
             let colour = std::io::stdout().is_terminal();
-            print(&format!("{}\n{}", first_line(loaded), text::render(snapshot, colour)));
+            let below = |check: &Check| {
+                if options.explain { by_hand(&loaded.plan, check) } else { String::new() }
+            };
+            let text = text::render_with(snapshot, colour, below);
+            print(&format!("{}\n{text}", first_line(loaded)));
             loaded.warnings.iter().for_each(|warning| complain(warning));
         }
     }
+}
+
+/// A check as commands of other programs.
+fn by_hand(plan: &Plan, check: &Check) -> String {
+    let target = plan.targets.iter().find(|target| target.name == check.id.target);
+    let found = target.and_then(|target| {
+        let used = target.routes.iter().find(|used| used.route.name == check.id.route)?;
+        Some(plan::commands(plan, target, &used.route, check.trip.as_deref()))
+    });
+    found.map(|steps| format!("{BY_HAND}\n{}", plan::commands_text(&steps))).unwrap_or_default()
 }
 
 /// Which configuration and which credentials are in force here: a shell sees others than the service.

@@ -4,14 +4,19 @@
 //! variables, the host's roots) is read by the daemon and handed over as `Given`.
 
 mod ad_hoc;
+mod asked;
 mod build;
+mod commands;
 mod environment;
 mod further;
+mod login;
+mod look_up;
 mod nameserver;
 mod no_proxy;
 mod print;
 mod proxy;
 mod schedule;
+mod shell;
 mod standing;
 mod trip;
 mod vary;
@@ -34,6 +39,7 @@ use crate::provider::Provider;
 
 pub use ad_hoc::{AdHoc, ad_hoc};
 pub use build::{build, named_files, named_variables};
+pub use commands::{Step, commands, commands_text};
 pub use environment::{Exemptions, ProxyVariables};
 pub use nameserver::{Nameserver, Through};
 pub use no_proxy::is_exempt;
@@ -125,6 +131,8 @@ pub struct Trust {
     pub public: Option<Vec<Vec<u8>>>,
     /// The bundles of further applications, by the name of the file.
     pub also: Vec<(String, Vec<Vec<u8>>)>,
+    /// The files of the organisation's and the public roots, for people.
+    pub files: Vec<PathBuf>,
 }
 
 impl Trust {
@@ -143,6 +151,7 @@ impl fmt::Debug for Trust {
             .field("organisation", &self.organisation.len())
             .field("public", &self.public.as_ref().map(Vec::len))
             .field("also", &self.also.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("files", &self.files)
             .finish()
     }
 }
@@ -274,12 +283,16 @@ pub struct OwnRequest {
     pub method: Method,
     /// Headers beside the provider's or in their place, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The variables that hold the values of headers, for people.
+    pub variables: BTreeMap<String, String>,
     /// Headers that carry secrets, as they were given.
     pub secrets: Vec<(String, Secret)>,
     /// Whether these are all headers: then the provider's own are left out where they are missing.
     pub complete: bool,
     /// What is sent.
     pub body: Option<Bytes>,
+    /// The variable that holds it, for people.
+    pub body_variable: Option<String>,
     /// What a good answer is.
     pub wanted: Wanted,
 }
@@ -287,6 +300,8 @@ pub struct OwnRequest {
 /// A client certificate, and where its key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCert {
+    /// The certificate's file, for people.
+    pub file: PathBuf,
     /// The certificate, and the intermediates behind it, DER.
     pub certificates: Vec<Vec<u8>>,
     /// Where its key is.

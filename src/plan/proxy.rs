@@ -80,12 +80,15 @@ pub struct Proxy {
     pub headers: Vec<(String, String)>,
     /// The roots that its own certificate is judged by beside the usual ones, DER.
     pub roots: Vec<Vec<u8>>,
+    /// The files that these are from, for people.
+    pub files: Vec<PathBuf>,
 }
 
 impl Proxy {
     /// A proxy without a login.
     pub fn new(spoken: Spoken, host: Host<String>, port: u16) -> Self {
-        Self { spoken, host, port, account: None, headers: Vec::new(), roots: Vec::new() }
+        let (headers, roots, files) = (Vec::new(), Vec::new(), Vec::new());
+        Self { spoken, host, port, account: None, headers, roots, files }
     }
 
     /// The way through it to a host.
@@ -175,13 +178,15 @@ pub struct Pac {
     pub headers: Vec<(String, String)>,
     /// The roots for an `https://` proxy that it names.
     pub roots: Vec<Vec<u8>>,
+    /// The files that these are from, for people.
+    pub files: Vec<PathBuf>,
 }
 
 impl Pac {
     /// A file without a login.
     pub(super) fn at(url: Url) -> Self {
         let (hosts, headers, roots) = (Vec::new(), Vec::new(), Vec::new());
-        Self { url, hosts, account: None, headers, roots }
+        Self { url, hosts, account: None, headers, roots, files: Vec::new() }
     }
 
     /// Its URL for people: a query may hold a token.
@@ -198,7 +203,8 @@ impl Pac {
         let may = |listed: &String| {
             listed.eq_ignore_ascii_case(&name) || listed.eq_ignore_ascii_case(&place)
         };
-        let proxy = Proxy { roots: self.roots.clone(), ..Proxy::new(spoken, host, port) };
+        let (roots, files) = (self.roots.clone(), self.files.clone());
+        let proxy = Proxy { roots, files, ..Proxy::new(spoken, host, port) };
         if !self.hosts.iter().any(may) {
             return proxy;
         }

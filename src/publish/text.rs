@@ -15,11 +15,20 @@ const WIDTH: usize = 110;
 
 /// The text of a snapshot; colour only where it is asked for.
 pub fn render(snapshot: &Snapshot, colour: bool) -> String {
+    render_with(snapshot, colour, |_| String::new())
+}
+
+/// The same, with further lines below each check.
+pub fn render_with(snapshot: &Snapshot, colour: bool, below: impl Fn(&Check) -> String) -> String {
     let mut out = String::new();
     let mut checks: Vec<&Check> = snapshot.checks.values().map(AsRef::as_ref).collect();
     checks.sort_by_key(|check| std::cmp::Reverse(check.status()));
     for check in checks {
         one(&mut out, check, colour);
+        let below = below(check);
+        if !below.is_empty() {
+            out.push_str(&format!("{below}\n"));
+        }
     }
     for target in snapshot.targets.values() {
         let summary = target.verdict.as_ref().map_or("not known", |verdict| &verdict.summary);

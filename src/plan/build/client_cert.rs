@@ -30,7 +30,8 @@ impl Build<'_> {
             return None;
         };
         let certificates = self.chain(certificate);
-        Some(ClientCert { certificates, key: key.get_ref().clone() })
+        let file = certificate.get_ref().clone();
+        Some(ClientCert { file, certificates, key: key.get_ref().clone() })
     }
 
     /// Every certificate of a file, the client's first.

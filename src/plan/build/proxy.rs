@@ -1,6 +1,7 @@
 //! How a route leaves: its proxy or PAC file, the login there, and what belongs to either.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -29,6 +30,7 @@ struct Beside {
     account: Option<Account>,
     headers: Vec<(String, String)>,
     roots: Vec<Vec<u8>>,
+    files: Vec<PathBuf>,
 }
 
 impl Build<'_> {
@@ -56,8 +58,8 @@ impl Build<'_> {
             Ok(Written::Pac(url)) => {
                 self.pac_is_sound(route, &url, proxy.span());
                 let hosts = route.auth_hosts.iter().map(|host| host.get_ref().clone()).collect();
-                let Beside { account, headers, roots } = beside;
-                Some(Way::Pac(Arc::new(Pac { url, hosts, account, headers, roots })))
+                let Beside { account, headers, roots, files } = beside;
+                Some(Way::Pac(Arc::new(Pac { url, hosts, account, headers, roots, files })))
             }
             Err(why) => {
                 let what = format!("this proxy cannot be used: {why}");
@@ -169,7 +171,8 @@ impl Build<'_> {
             .collect();
         let headers = route.connect_headers.iter();
         let headers = headers.filter_map(|(name, value)| self.header(name, value, OWN)).collect();
-        Beside { account, headers, roots }
+        let files = route.ca_files.iter().map(|file| file.get_ref().clone()).collect();
+        Beside { account, headers, roots, files }
     }
 
     /// A header as it is sent, unless it is one of those that are decided elsewhere.
@@ -289,6 +292,6 @@ impl Build<'_> {
 
 /// What is written beside the URL counts; the login of an environment's URL only where nothing is.
 fn with(proxy: Proxy, beside: Beside) -> Proxy {
-    let Beside { account, headers, roots } = beside;
-    Proxy { account: account.or(proxy.account), headers, roots, ..proxy }
+    let Beside { account, headers, roots, files } = beside;
+    Proxy { account: account.or(proxy.account), headers, roots, files, ..proxy }
 }

@@ -1,5 +1,6 @@
 //! A target's own request, and the roots that count for it alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +28,14 @@ const OURS: &[&str] = &[
     "expect",
     "accept-encoding",
 ];
+
+/// The variable that holds a value.
+fn variable(value: &Spanned<config::Text>) -> Option<String> {
+    match value.get_ref() {
+        config::Text::Env(name) => Some(name.clone()),
+        config::Text::Literal(_) => None,
+    }
+}
 
 impl Build<'_> {
     /// The request; its path goes into the URL that it is sent to.
@@ -59,10 +68,13 @@ impl Build<'_> {
         }
         let body = request.body.as_ref().and_then(|body| self.text(body)).map(Bytes::from);
         let method = self.method(request, body.is_some());
-        let mut headers = Vec::new();
+        let (mut headers, mut variables) = (Vec::new(), BTreeMap::new());
         for (name, value) in &request.headers {
             headers.extend(self.request_header(name, value));
+            let holder = variable(value).map(|held| (name.get_ref().to_ascii_lowercase(), held));
+            variables.extend(holder);
         }
+        let body_variable = request.body.as_ref().and_then(variable);
         let typed = headers.iter().any(|(name, _)| name == "content-type");
         if body.is_some() && !typed {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
@@ -75,7 +87,17 @@ impl Build<'_> {
                 .unwrap_or_default(),
             json: request.expect_json.as_ref().map(|json| self.json(json)).unwrap_or_default(),
         };
-        Some(OwnRequest { method: method?, headers, body, wanted, ..OwnRequest::default() })
+        let method = method?;
+        let own = OwnRequest {
+            method,
+            headers,
+            variables,
+            body,
+            body_variable,
+            wanted,
+            ..OwnRequest::default()
+        };
+        Some(own)
     }
 
     /// RFC 9112 3.2.1: a path, and perhaps a query.
@@ -154,12 +176,14 @@ impl Build<'_> {
             organisation: Vec::new(),
             public: Some(Vec::new()),
             also: Vec::new(),
+            files: Vec::new(),
         };
         let all = &config.trust;
         match trust.get_ref() {
             TargetTrust::File(file) => {
                 let organisation = self.certificates(file, &trust.span());
-                Some(Arc::new(Trust { organisation, ..nobody }))
+                let files = vec![file.clone()];
+                Some(Arc::new(Trust { organisation, files, ..nobody }))
             }
             TargetTrust::Word(word) => {
                 let known = [("public", true), ("organisation", false)];
@@ -175,9 +199,11 @@ impl Build<'_> {
                 let whole = self.trust(all);
                 self.problems.truncate(quiet);
                 Some(Arc::new(if public {
-                    Trust { system: None, organisation: Vec::new(), ..whole }
+                    let files = whole.files.into_iter().skip(all.ca_files.len()).collect();
+                    Trust { system: None, organisation: Vec::new(), files, ..whole }
                 } else {
-                    Trust { organisation: whole.organisation, also: whole.also, ..nobody }
+                    let files = whole.files.into_iter().take(all.ca_files.len()).collect();
+                    Trust { organisation: whole.organisation, also: whole.also, files, ..nobody }
                 }))
             }
         }

@@ -33,7 +33,10 @@ impl<'a> Build<'a> {
             (name, self.certificates(file.get_ref(), &file.span()))
         };
         let also = trust.also.iter().map(bundle).collect();
-        Trust { system, organisation, public, also }
+        let files = trust.ca_files.iter().map(|file| file.get_ref().clone());
+        let files = files.chain(public.is_some().then(|| trust.public_roots.get_ref().into()));
+        let files = files.collect();
+        Trust { system, organisation, public, also, files }
     }
 
     pub(super) fn certificates(&mut self, path: &PathBuf, place: &Range<usize>) -> Vec<Vec<u8>> {
