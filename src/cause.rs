@@ -552,7 +552,7 @@ ApiKeyInvalid api_key_invalid http Account Broken {
     do "Owner of the key: replace the key in {key}." not PROVEN }
 ApiEgressNotAllowed api_egress_not_allowed http Account Broken {
     says "the account does not allow this network's address" or "the account's own rules"
-    do "Owner of the account: add the address of route {route} to the organisation's allow-list." not PROVEN }
+    do "Owner of the account: add the address of route {route} to its allow-list; if {host} has a private endpoint, its name should lead there." not PROVEN }
 ApiForbidden api_forbidden http Account Broken {
     says "the API refuses the account of the key {key}" or "the account's permissions"
     do "Owner of the account: check the permissions of the key in {key}." not PROVEN }

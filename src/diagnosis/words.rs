@@ -44,7 +44,9 @@ pub(super) fn finding(case: &Case<'_>, Holds { rule, found }: &Holds) -> Finding
                 "Network team: find out which it is ({}): compare with another route, or from another host.",
                 slots.fill(row.or)
             ),
-            Confidence::Medium | Confidence::High => advice(row.advice, found.party, &slots),
+            Confidence::Medium | Confidence::High => {
+                advice(row.advice, found.party, &slots) + &another_request(case, cause)
+            }
         },
         do_not: slots.fill(row.do_not),
         ask: ask(case, party, &slots),
@@ -73,6 +75,24 @@ fn advice(text: &str, party: Option<Party>, slots: &Slots) -> String {
     match text.strip_prefix(usual) {
         Some(what) => format!("{found}{}", slots.fill(what)),
         None => slots.fill(text),
+    }
+}
+
+/// Gateways have what their clients use, and often not what costs nothing.
+fn another_request(case: &Case<'_>, cause: Cause) -> String {
+    let target = case.target();
+    let status = case.answer().map(|(response, ..)| response.status);
+    let lacks = cause == Cause::ApiNotFound
+        || cause == Cause::ApiBadRequest && matches!(status, Some(404 | 405));
+    let elsewhere = !target.provider.owns(&target.host) && target.wanted.is_none();
+    match target.provider.facts().counting {
+        Some(free) if lacks && elsewhere => {
+            let path = free.path;
+            format!(
+                " A gateway may lack what the provider has: the target's `request` may be POST {path}."
+            )
+        }
+        Some(_) | None => String::new(),
     }
 }
 

@@ -48,6 +48,7 @@ pub fn ad_hoc(plan: &Plan, asked: AdHoc<'_>) -> Result<Plan, String> {
     }
     let host = endpoint.host.to_string();
     let provider = provider.or_else(|| Provider::of_host(&host)).unwrap_or(Provider::Generic);
+    let endpoint = if request.is_none() { endpoint.asking(provider) } else { endpoint };
     let defaults = Config::default().probe;
     let takes = |route: &&Route| route.exempts(&endpoint).is_none();
     let routes = plan.routes.iter().filter(takes).map(|route| (route.clone(), None)).collect();

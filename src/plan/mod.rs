@@ -177,6 +177,21 @@ impl Endpoint {
         Some(Self { url: url.clone(), host, port: url.port_or_known_default()? })
     }
 
+    /// The same; where it names nothing at a host of the provider's own, it asks for what costs nothing there.
+    #[must_use]
+    pub fn asking(mut self, provider: Provider) -> Self {
+        let host = self.host.to_string();
+        let names_nothing = self.url.path() == "/" && self.url.query().is_none();
+        if let Some(minimal) = provider.facts().minimal_at(&host)
+            && names_nothing
+            && provider.owns(&host)
+            && let Ok(url) = self.url.join(minimal)
+        {
+            self.url = url;
+        }
+        self
+    }
+
     /// Whether it speaks TLS.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"

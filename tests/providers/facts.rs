@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use egressd::plan::{AdHoc, ad_hoc};
 use egressd::provider::Provider;
 use egressd::provider::request::{Endpoint, Holds};
 use serde_json::Value;
+
+use crate::config::{nothing_given, plan};
 
 fn known() -> impl Iterator<Item = Provider> {
     Provider::ALL.iter().copied().filter(|provider| *provider != Provider::Generic)
@@ -19,16 +22,48 @@ fn the_minimal_request_is_the_providers_own() {
     for provider in known() {
         let facts = provider.facts();
         let Some(url) = facts.url else {
-            // The host is the customer's.
-            assert!(facts.hosts.iter().all(|host| host.contains('*')), "{provider}");
+            // The host is the customer's, and has something to ask for nevertheless.
+            for host in facts.hosts {
+                assert!(host.contains('*'), "{provider}: {host}");
+                let path = facts.minimal_at(host).unwrap_or_else(|| panic!("{host}"));
+                assert!(endpoint(provider, path).is_some(), "{provider}: {path}");
+            }
             continue;
         };
         let url = url::Url::parse(url).unwrap();
         assert!(provider.owns(url.host_str().unwrap()), "{provider}: {url}");
+        assert_eq!(facts.minimal_at(url.host_str().unwrap()), Some(url.path()), "{provider}");
         let endpoint =
             endpoint(provider, url.path()).unwrap_or_else(|| panic!("{provider}: {url}"));
         assert!(endpoint.methods.contains(&"GET"), "{provider}: {url}");
         assert!(endpoint.instead.is_none(), "{provider}: {url} is deprecated");
+    }
+}
+
+/// A URL that names nothing asks for what is free: by a file as by itself, and nowhere but at the provider's own hosts.
+#[test]
+fn a_url_without_a_path_asks_for_what_is_free() {
+    let rows = [
+        ("openai", "https://api.openai.com", "/v1/models", None),
+        ("azure_openai", "https://contoso.openai.azure.com/", "/openai/v1/models", None),
+        ("bedrock", "https://bedrock.us-east-1.amazonaws.com", "/foundation-models", None),
+        ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com", "/async-invoke", None),
+        ("bedrock", "https://bedrock-mantle.us-east-1.api.aws", "/v1/models", None),
+        ("github_copilot", "https://api.business.githubcopilot.com", "/_ping", None),
+        ("gemini", "https://generativelanguage.googleapis.com/?a=b", "/", Some("a=b")),
+        ("openai", "https://api.openai.com/v1/files", "/v1/files", None),
+        ("anthropic", "https://llm.corp.example/", "/", None),
+    ];
+    for (id, url, path, query) in rows {
+        let text = format!("[[target]]\nname = \"a\"\nprovider = \"{id}\"\nurl = \"{url}\"\n");
+        let plan = plan(&text, &nothing_given()).unwrap();
+        let url = &plan.targets[0].endpoint.url;
+        assert_eq!((url.path(), url.query()), (path, query), "{url}");
+        let asked = AdHoc { url: url.as_str(), ..AdHoc::default() };
+        let by_itself = ad_hoc(&plan, asked).unwrap();
+        assert_eq!(by_itself.targets[0].endpoint.url, *url);
+        let own = id != "anthropic";
+        assert_eq!(by_itself.targets[0].provider.facts().id == id, own, "{url}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Targets: what is asked for, with which key, how often, over which routes.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use toml::Spanned;
 
@@ -8,7 +9,7 @@ use super::super::{Endpoint, Target, TargetRoute};
 use super::route::NamedRoute;
 use super::{Build, budget};
 use crate::config::{self, Config, Problem, SecretSource, nearest};
-use crate::observation::{Needs, Range};
+use crate::observation::{Needs, Range as Addresses};
 use crate::provider::Provider;
 
 impl Build<'_> {
@@ -120,11 +121,7 @@ impl Build<'_> {
                 (None, Some(url)) => self.url(url, place.span()),
                 (None, None) => {
                     if !matches!(named, Some(None)) {
-                        let problem = Problem::at(
-                            Some(place.span()),
-                            "a target without a url",
-                            "add url = \"https://…\"",
-                        );
+                        let problem = without_url(place.span(), named.flatten());
                         self.problems.push(problem.as_absence());
                     }
                     None
@@ -135,7 +132,12 @@ impl Build<'_> {
             Some(named) => named,
             None => Some(endpoint.as_ref().and_then(of_host).unwrap_or(Provider::Generic)),
         };
-        (provider, endpoint)
+        let minimal = |endpoint: Endpoint| match provider {
+            // What a request of its own asks for, it says itself.
+            Some(provider) if target.request.is_none() => endpoint.asking(provider),
+            Some(_) | None => endpoint,
+        };
+        (provider, endpoint.map(minimal))
     }
 
     pub(super) fn key_is_sound(&mut self, key: &Spanned<SecretSource>, endpoint: &Endpoint) {
@@ -193,8 +195,8 @@ impl Build<'_> {
         operator.is_some_and(|who| self.one_of(who.get_ref(), who.span(), &[("us", ())]).is_some())
     }
 
-    fn range(&mut self, text: &Spanned<String>) -> Option<Range> {
-        let range = Range::parse(text.get_ref());
+    fn range(&mut self, text: &Spanned<String>) -> Option<Addresses> {
+        let range = Addresses::parse(text.get_ref());
         if range.is_none() {
             let what = format!("`{}` is no range of addresses", text.get_ref());
             self.fault(text.span(), what, "write ADDRESS/BITS, such as \"10.0.0.0/8\"");
@@ -221,5 +223,18 @@ impl Build<'_> {
                 Needs::Any
             }
         }
+    }
+}
+
+/// There is no URL, and none can be known.
+fn without_url(place: Range<usize>, provider: Option<Provider>) -> Problem {
+    let host = provider.and_then(|provider| provider.facts().hosts.first());
+    match provider.zip(host) {
+        Some((provider, host)) => Problem::at(
+            Some(place),
+            format!("a target without a url, and the host of {provider} is your own"),
+            format!("add url = \"https://{host}\", with what is yours in the place of the *"),
+        ),
+        None => Problem::at(Some(place), "a target without a url", "add url = \"https://…\""),
     }
 }
