@@ -242,3 +242,19 @@ fn every_answer_is_understood() {
     }
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// What a gateway need not have is said with what it may have instead; nothing of the kind at the provider's own host.
+#[test]
+fn a_gateway_is_asked_for_something_else() {
+    let text = fs::read_to_string("tests/providers/anthropic.toml").unwrap();
+    let table: Table = toml::from_str(&text).unwrap();
+    let mut seen = [0; 2];
+    for row in table.row.iter().filter(|row| row.cause == "api_not_found") {
+        let (_, findings) = row.run(row.evidence(Provider::Anthropic, &table));
+        let advice = &findings.routes[0].finding.as_ref().unwrap().advice;
+        let said = advice.contains("may be POST /v1/messages/count_tokens.");
+        assert_eq!(said, row.gateway, "{advice}");
+        seen[usize::from(said)] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}

@@ -83,7 +83,8 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
         Some(Trust::Public) => {
             // Gateways have errors of their own shapes; pages are an edge's.
             let elsewhere = !owned && is_json(response);
-            let unmarked = if shape || elsewhere { Author::Origin } else { Author::Edge };
+            let unmarked =
+                if shape || reading.relayed || elsewhere { Author::Origin } else { Author::Edge };
             marked().unwrap_or(unmarked)
         }
         // Marks pass through an inspecting device unchanged. Without one the provider's own host did

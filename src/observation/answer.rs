@@ -94,6 +94,7 @@ const MARKS: &[&str] = &[
     "request-id",
     "x-request-id",
     "x-github-request-id",
+    "x-github-backend",
     "openai-version",
     "openai-processing-ms",
 ];

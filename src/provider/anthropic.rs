@@ -240,9 +240,7 @@ const fn removed(name: &'static str, holds: Holds) -> Field {
 fn read(response: &Response) -> Reading {
     let document = document(response);
     let said = |pointer| document.as_ref().and_then(|document| text(document, pointer));
-    let is_error = document.as_ref().is_some_and(|document| {
-        said("/type").as_deref() == Some("error") && document.get("error").is_some()
-    });
+    let is_error = document.as_ref().is_some_and(is_error);
     let shape = is_error || document.as_ref().is_some_and(is_answer);
     let signed = response.header("request-id");
     let request_id = signed.map(str::to_owned).or_else(|| said("/request_id"));
@@ -259,6 +257,11 @@ fn read(response: &Response) -> Reading {
     }
 }
 
+/// Whether it is an error of this shape.
+pub(super) fn is_error(document: &Value) -> bool {
+    document.get("type").and_then(Value::as_str) == Some("error") && document.get("error").is_some()
+}
+
 /// A list, a count, an object that names its type, or an event of a stream, which does, too.
 fn is_answer(document: &Value) -> bool {
     const TYPES: &[&str] =
@@ -270,7 +273,7 @@ fn is_answer(document: &Value) -> bool {
 }
 
 /// The documented types first: a status alone is shared by several of them.
-fn cause(response: &Response, reading: &Reading) -> Option<Cause> {
+pub(super) fn cause(response: &Response, reading: &Reading) -> Option<Cause> {
     let message = reading.message.as_deref();
     let says = |parts: &[&str]| has(message, parts);
     let by_type = match reading.error_type.as_deref().unwrap_or_default() {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::body::{document, has, text};
 use super::generic::by_status;
 use super::request::{Endpoint, Field, Holds, KeyKind, Requests, answer, field, get, needed, open};
-use super::{Facts, KeyHeader, Reading, openai};
+use super::{Facts, KeyHeader, Reading, anthropic, openai};
 use crate::cause::Cause;
 use crate::mistake::Mistake;
 use crate::observation::Response;
@@ -170,6 +170,7 @@ fn is_theirs(document: &Value) -> bool {
         "output",
     ];
     OWN.iter().any(|key| document.get(key).is_some())
+        || anthropic::is_error(document)
         || openai::is_error(document)
         || openai::is_answer(document)
 }
@@ -222,7 +223,7 @@ fn cause(response: &Response, reading: &Reading) -> Option<Cause> {
         }
         _ => None,
     };
-    by_kind.or_else(|| of_keys(response, says)).or_else(|| openai_or_status(response, reading))
+    by_kind.or_else(|| of_keys(response, says)).or_else(|| of_the_others(response, reading))
 }
 
 /// A policy of a VPC endpoint is about where the request comes from, others are about who asks.
@@ -244,7 +245,10 @@ fn of_keys(response: &Response, says: impl Fn(&[&str]) -> bool) -> Option<Cause>
 }
 
 /// The host of the other APIs' shapes says what they say.
-fn openai_or_status(response: &Response, reading: &Reading) -> Option<Cause> {
+fn of_the_others(response: &Response, reading: &Reading) -> Option<Cause> {
+    if document(response).as_ref().is_some_and(anthropic::is_error) {
+        return anthropic::cause(response, reading);
+    }
     match reading.error_type {
         Some(_) => openai::cause(response, reading),
         None => by_status(response.status),
