@@ -113,7 +113,7 @@ labels!(Status { Ok = "ok", Degraded = "degraded", Unknown = "unknown", Broken =
 
 /// One row of the table. Text slots: `{host}`, `{port}`, `{address}`, `{resolver}`, `{proxy}`,
 /// `{route}`, `{status}`, `{key}`, `{offender}`, `{pac}`, `{until}`, `{offers}`, `{scheme}`, `{ticket}`,
-/// `{tls}`, `{bundle}`, `{body}`: configured names and own measurements only.
+/// `{tls}`, `{bundle}`, `{body}`, `{idle}`: configured names and own measurements only.
 #[derive(Debug)]
 pub struct Row {
     /// The cause.
@@ -346,6 +346,9 @@ TcpLossy tcp_lossy tcp Network Degraded {
 TcpIntercepted tcp_intercepted tcp Inspection Ok {
     says "a device completes every TCP handshake from here, whoever it is for" or "a device that answers for every address"
     do "Nothing, where that is meant: an open port proves nothing on this route." not "take a connection for proof that {host} is reached." }
+IdleCut idle_cut tcp Network Degraded {
+    says "the network drops connections to {host} that are silent for {idle} s; fresh ones work" or "a firewall or NAT that forgets, the proxy, or the server's own timer"
+    do "Network team: let idle TCP connections to {host} live for longer than {idle} s; until then, owner of the clients: TCP keep-alive below that." not "raise the clients' request timeouts: a connection that is dead answers no later." }
 EgressOpenUnexpectedly egress_open_unexpectedly tcp Firewall Degraded {
     says "the firewall lets {host} through directly, though the route is declared closed" or "a firewall rule, or the declaration"
     do "Firewall team: close the direct way to {host}; or owner of the configuration: declare it open." not "ignore it: data can leave around the proxy." }

@@ -13,6 +13,7 @@ use crate::support::http::Behaviour as Http;
 use crate::support::program::run;
 use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tls::{Behaviour as Tls, TlsServer};
+use crate::support::wire::Ending;
 
 const KEY: &str = "sk-ant-further";
 
@@ -90,6 +91,22 @@ fn says_little(head: &str) -> Http {
     }
 }
 
+fn keeps(_head: &str) -> Http {
+    Http::Idles(Duration::from_secs(60), Ending::Close)
+}
+
+fn ends(_head: &str) -> Http {
+    Http::Idles(Duration::from_millis(1200), Ending::Close)
+}
+
+fn resets(_head: &str) -> Http {
+    Http::Idles(Duration::from_millis(1200), Ending::Reset)
+}
+
+fn forgets(_head: &str) -> Http {
+    Http::Idles(Duration::from_millis(1200), Ending::Silent)
+}
+
 /// A target on `localhost`, with a key, over one route or over another one behind a proxy too.
 struct World {
     ground: Ground,
@@ -99,12 +116,16 @@ struct World {
 
 impl World {
     fn new(direct: Choose, beyond: Option<Choose>) -> Self {
+        Self::with(direct, beyond, &Tunnelling::Tunnel)
+    }
+
+    fn with(direct: Choose, beyond: Option<Choose>, tunnelling: &Tunnelling) -> Self {
         let ground = Ground::new();
         let leaf = Arc::new(ground.authority.leaf(&["localhost"]));
         let serve = |choose| TlsServer::start(&leaf, Tls::Serve(Http::Choose(choose)));
         let beyond = beyond.map(|beyond| {
             let server = serve(beyond);
-            let proxy = Proxy::start(Tunnelling::Tunnel, &[("localhost", server.address())]);
+            let proxy = Proxy::start(tunnelling.clone(), &[("localhost", server.address())]);
             (server, proxy)
         });
         Self { direct: serve(direct), beyond, ground }
@@ -267,4 +288,44 @@ fn a_result_is_kept_and_another_check_sends_nothing() {
         assert_eq!((lines.len(), world.posts().len()), (2, posts), "{lines:?}");
         assert_eq!(report.experiments.len(), experiments, "what was kept is no traffic");
     }
+}
+
+const HOLD: &str = "idle_hold = \"4s\"";
+
+#[test]
+fn silent_connections_are_judged_by_their_end() {
+    let rows: [(Choose, &str, &str); 4] = [
+        (keeps, "ok", "passed: silent connections live"),
+        (ends, "ok", "failed: silent connections die"),
+        (resets, "degraded idle_cut undetermined low", "failed: silent connections die"),
+        (forgets, "degraded idle_cut network medium", "failed: silent connections die"),
+    ];
+    std::thread::scope(|scope| {
+        for (behaviour, expected, line) in rows {
+            scope.spawn(move || {
+                let world = World::new(behaviour, None);
+                let document = world.check(HOLD);
+                assert_eq!(verdict(&document, "direct"), expected, "{document:#}");
+                assert_eq!(evidence(&document, "idle_hold"), line, "{document:#}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_tunnel_that_its_proxy_forgets_is_the_proxys() {
+    let world =
+        World::with(keeps, Some(keeps), &Tunnelling::TunnelFor(Duration::from_millis(1200)));
+    let document = world.check(HOLD);
+    assert_eq!(verdict(&document, "proxy"), "degraded idle_cut proxy high", "{document:#}");
+    assert_eq!(verdict(&document, "direct"), "ok");
+}
+
+#[test]
+fn a_silence_that_is_longer_than_a_check_is_not_waited_for() {
+    let world = World::new(keeps, None);
+    let document = world.check("idle_hold = \"10m\"");
+    assert_eq!(verdict(&document, "direct"), "ok");
+    assert_eq!(evidence(&document, "idle_hold"), "not_run: says nothing");
+    assert_eq!(world.direct.requests().len(), 1);
 }

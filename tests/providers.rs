@@ -107,6 +107,7 @@ impl Row {
             chain,
             asked: None,
             response: Some(response),
+            held: None,
             hops: Vec::new(),
             stop: None,
         };

@@ -16,7 +16,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 pub use problem::{Problem, nearest};
 pub use request::{ExpectJson, Request, Statuses, TargetTrust};
-pub use value::{FileSource, Period, Pick, Secret, SecretSource, Text};
+pub use value::{FileSource, Hold, Period, Pick, Secret, SecretSource, Text};
 
 /// The file that a new installation starts from, and what runs where there is none.
 pub const EMBEDDED: &str = include_str!("../../config/egressd.toml");
@@ -239,6 +239,8 @@ pub struct Target {
     pub stream: Option<Spanned<bool>>,
     /// The bytes of a request's body that is tested; 0: none.
     pub body_bytes: Option<Spanned<u32>>,
+    /// The longest silence of a connection that is tested; 0: none.
+    pub idle_hold: Option<Spanned<Hold>>,
     /// Labels of `egressd_target_info`.
     pub labels: BTreeMap<Spanned<String>, String>,
 }

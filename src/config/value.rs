@@ -44,6 +44,27 @@ impl<'de> Deserialize<'de> for Period {
     }
 }
 
+/// A length of time that may be nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold(Duration);
+
+impl Hold {
+    /// The length.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Hold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let length = humantime::parse_duration(&text).map_err(|error| {
+            de::Error::custom(format!("`{text}` is no duration: {error}; write 0s, 90s, 5m"))
+        })?;
+        Ok(Self(length))
+    }
+}
+
 /// A string, or the name of the variable of the environment that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {

@@ -60,6 +60,11 @@ impl Controls {
         }
     }
 
+    /// What trips beside the checks are made with.
+    pub(super) fn parts(&self) -> (Arc<Plan>, Arc<Network>) {
+        (Arc::clone(&self.plan), Arc::clone(&self.network))
+    }
+
     /// A fresh trip of a control: somebody else's of the last two seconds, or a new one.
     pub async fn trip(&self, route: &Route, change: Change) -> Result<Trip, NotRun> {
         self.walked(route, change).await.map(|(_, trip)| trip)

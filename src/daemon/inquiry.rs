@@ -6,12 +6,13 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::controls::Controls;
-use super::keys;
 use super::way::{self, Along};
+use super::{hold, keys};
 use crate::cause::Status;
 use crate::config::Secret;
 use crate::diagnosis::{
@@ -37,6 +38,8 @@ pub struct Context {
     pub network: Arc<Network>,
     /// The control hosts.
     pub controls: Arc<Controls>,
+    /// Whether an inquiry holds connections itself; else that is done beside it.
+    pub waits: bool,
 }
 
 impl Context {
@@ -44,7 +47,7 @@ impl Context {
     pub fn new(plan: Arc<Plan>) -> Result<Self, crate::probe::Fault> {
         let network = Arc::new(Network::new(&plan)?);
         let controls = Arc::new(Controls::new(Arc::clone(&plan), Arc::clone(&network)));
-        Ok(Self { plan, network, controls })
+        Ok(Self { plan, network, controls, waits: true })
     }
 }
 
@@ -59,12 +62,12 @@ pub struct Memory {
 
 /// Asks until it is decided.
 pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> Report {
-    let (started, begun) = (super::process::now(), Instant::now());
+    let begun = Instant::now();
     let deadline = begun + target.bound();
     let (key, secret) = key_of(&target);
     let client = target.client_cert.as_ref().map(|cert| cert.with(keys::read_pem(&cert.key)));
     let taken = Mutex::default();
-    let inquiry = Inquiry { context, target, secret, client, taken };
+    let inquiry = Inquiry { context, target, secret, client, taken, had: Mutex::default() };
     let walks = inquiry.walks(&memory).await;
     let facts = inquiry.facts(key);
     let mut evidence =
@@ -87,11 +90,7 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
         .outcomes
         .iter()
         // What was kept caused no traffic now.
-        .filter(|outcome| {
-            let asked_for = outcome.experiment.change.is_asked_for();
-            let anew = |trip: &Trip| !asked_for || trip.started >= started;
-            outcome.result.as_ref().is_ok_and(anew)
-        })
+        .filter(|outcome| outcome.result.is_ok() && !inquiry.had(&outcome.experiment))
         .map(|outcome| (outcome.experiment.route.clone(), outcome.experiment.change.control()))
         .collect();
     let trips = evidence
@@ -113,13 +112,27 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
 }
 
 /// The state of the target's key, and the key where it stands outside of the request.
-fn key_of(target: &Target) -> (Key, Option<Secret>) {
+pub(super) fn key_of(target: &Target) -> (Key, Option<Secret>) {
     match &target.request {
         Some(own) if !own.secrets.is_empty() && target.endpoint.is_tls() => {
             (Key::InForce("the request itself".to_owned()), None)
         }
         Some(_) | None => keys::read(target.key.as_ref()),
     }
+}
+
+/// The ordinary trip along a route with a fixed way, with all that is secret about it.
+pub(super) fn equipped(
+    (plan, target): (&Plan, &Target),
+    route: &Route,
+    (secret, client): (Option<&Secret>, Option<&Arc<Identity>>),
+) -> TripPlan {
+    let mut trip = plan.trip(target, route, secret);
+    if let Some(tls) = &mut trip.tls {
+        tls.client = client.cloned();
+    }
+    keys::equip(&mut trip);
+    trip
 }
 
 /// Whether an outcome takes the place of another.
@@ -145,16 +158,14 @@ struct Inquiry {
     client: Option<Arc<Identity>>,
     /// The routes as they were taken, by name, and how a PAC file chose: it chooses anew each time.
     taken: Mutex<BTreeMap<String, (Route, Option<Pac>)>>,
+    /// What was kept from an inquiry before.
+    had: Mutex<Vec<Experiment>>,
 }
 
 impl Inquiry {
     fn trip(&self, route: &Route) -> TripPlan {
-        let mut trip = self.context.plan.trip(&self.target, route, self.secret.as_ref());
-        if let Some(tls) = &mut trip.tls {
-            tls.client.clone_from(&self.client);
-        }
-        keys::equip(&mut trip);
-        trip
+        let of = (&*self.context.plan, &*self.target);
+        equipped(of, route, (self.secret.as_ref(), self.client.as_ref()))
     }
 
     async fn walks(&self, memory: &Memory) -> Vec<Walk> {
@@ -246,7 +257,7 @@ impl Inquiry {
     /// All side by side, each within what is left.
     async fn experiments(&self, asked: Vec<Experiment>, deadline: Instant) -> Vec<Outcome> {
         let outcomes = asked.into_iter().map(|experiment| async move {
-            let run = self.experiment(&experiment);
+            let run = self.experiment(&experiment, deadline);
             let result = timeout_at(deadline, run).await.unwrap_or(Err(NotRun::NoTime));
             Outcome { experiment, result }
         });
@@ -261,11 +272,11 @@ impl Inquiry {
         })
     }
 
-    async fn experiment(&self, experiment: &Experiment) -> Result<Trip, NotRun> {
+    async fn experiment(&self, experiment: &Experiment, deadline: Instant) -> Result<Trip, NotRun> {
         let mut routes = self.target.routes.iter().map(|used| &used.route);
         let route = routes.find(|route| route.name == experiment.route);
         let route = route.ok_or(NotRun::NotApplicable)?;
-        let Context { plan, network, controls } = &self.context;
+        let Context { plan, network, controls, .. } = &self.context;
         let Some((taken, pac)) = self.taken(&route.name) else {
             // No way was chosen: all that can be done is to ask again.
             let repeats =
@@ -277,12 +288,7 @@ impl Inquiry {
         let of = (&*self.target, &taken);
         match experiment.change {
             change if change.is_asked_for() => {
-                if let Some(trip) = controls.kept.newest(of, change, plan.again) {
-                    return Ok(trip);
-                }
-                let trip = network.walk(&Arc::new(planned)).await;
-                controls.kept.keep(of, change, &trip);
-                Ok(trip)
+                self.asked_for(of, experiment, planned, deadline).await
             }
             // They do not depend on the target: one result serves every one that asks.
             Change::ControlHost(_)
@@ -294,6 +300,44 @@ impl Inquiry {
             Change::Repeat => Ok(Trip { pac, ..network.walk(&Arc::new(planned)).await }),
             _ => Ok(network.walk(&Arc::new(planned)).await),
         }
+    }
+}
+
+impl Inquiry {
+    /// What the target asks for: what is kept of it, else a new trip, which is kept.
+    async fn asked_for(
+        &self,
+        of: (&Target, &Route),
+        experiment: &Experiment,
+        planned: TripPlan,
+        deadline: Instant,
+    ) -> Result<Trip, NotRun> {
+        let Context { plan, network, controls, waits } = &self.context;
+        let change = experiment.change;
+        if let Some((trip, told)) = controls.kept.newest(of, change) {
+            if told {
+                let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+                had.push(experiment.clone());
+            }
+            return Ok(trip);
+        }
+        let planned = Arc::new(planned);
+        if change != Change::IdleHold {
+            let trip = network.walk(&planned).await;
+            controls.kept.keep(of, change, &trip, (plan.again, true));
+            return Ok(trip);
+        }
+        if !waits {
+            // It goes on beside the checks, and is there for one of the next.
+            return Err(NotRun::NoTime);
+        }
+        let limit = Duration::from_secs(self.target.further.idle_hold.into());
+        hold::rounds_of(network, &planned, limit, deadline).await.ok_or(NotRun::NoTime)
+    }
+
+    /// Whether an outcome was there before this inquiry.
+    fn had(&self, experiment: &Experiment) -> bool {
+        self.had.lock().unwrap_or_else(PoisonError::into_inner).contains(experiment)
     }
 }
 

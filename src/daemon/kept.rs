@@ -17,37 +17,59 @@ type Key = (String, String, String, Change);
 /// The trips.
 #[derive(Debug, Default)]
 pub struct Kept {
-    trips: Mutex<BTreeMap<Key, (Instant, Trip)>>,
+    trips: Mutex<BTreeMap<Key, Entry>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    until: Instant,
+    trip: Trip,
+    /// Whether it was counted as an experiment.
+    told: bool,
 }
 
 impl Kept {
-    /// What was measured not longer ago than that.
+    /// What was measured and is not too old, and whether it was handed out before.
     pub fn newest(
         &self,
         (target, route): (&Target, &Route),
         change: Change,
-        again: Duration,
-    ) -> Option<Trip> {
+    ) -> Option<(Trip, bool)> {
         let mut trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
-        trips.retain(|_, (at, _)| at.elapsed() < again);
-        trips.get(&key(target, route, change)).map(|(_, trip)| trip.clone())
+        trips.retain(|_, entry| entry.until > Instant::now());
+        let entry = trips.get_mut(&key(target, route, change))?;
+        Some((entry.trip.clone(), std::mem::replace(&mut entry.told, true)))
     }
 
-    /// Keeps a trip whose request was sent: what ended before that says nothing of the request.
-    pub fn keep(&self, (target, route): (&Target, &Route), change: Change, trip: &Trip) {
+    /// Keeps a trip whose request was sent, for so long: what ended before that says nothing of the request.
+    pub fn keep(
+        &self,
+        (target, route): (&Target, &Route),
+        change: Change,
+        trip: &Trip,
+        (again, told): (Duration, bool),
+    ) {
         let sent = trip.leading().is_some_and(|leg| {
             leg.response.is_some() || matches!(leg.stop, Some(Failure::Http(_)))
         });
-        if sent {
-            let mut trip = trip.clone();
-            let responses = trip.legs.iter_mut().filter_map(|leg| leg.response.as_mut());
-            // What a stream said is no evidence: when it came is.
-            responses.filter(|response| response.is_event_stream()).for_each(|response| {
-                response.body = String::new();
-            });
-            let mut trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
-            trips.insert(key(target, route, change), (Instant::now(), trip));
+        if !sent {
+            return;
         }
+        let mut trip = trip.clone();
+        for leg in &mut trip.legs {
+            let timed = leg.held.is_some();
+            if let Some(response) = &mut leg.response
+                && (timed || response.is_event_stream())
+            {
+                // What it said is no evidence: when it came is.
+                response.body = String::new();
+            }
+        }
+        let mut trips = self.trips.lock().unwrap_or_else(PoisonError::into_inner);
+        trips.insert(
+            key(target, route, change),
+            Entry { until: Instant::now() + again, trip, told },
+        );
     }
 
     /// Takes over what is of targets that a new plan still has as they were.

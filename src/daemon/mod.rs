@@ -6,6 +6,7 @@
 
 pub mod controls;
 pub mod environment;
+mod hold;
 pub mod inquiry;
 pub mod kept;
 pub mod keys;
@@ -34,6 +35,7 @@ use crate::plan::{Histogram, Plan, Target};
 use crate::publish::metrics::{Choice, Grain};
 use crate::publish::server::{self, Site};
 use crate::store::{Declared, Own, Report, Snapshot, Store};
+use hold::Holds;
 use inquiry::{Context, Memory};
 use schedule::Agenda;
 
@@ -60,7 +62,7 @@ impl std::fmt::Debug for Setup {
 impl Setup {
     /// The real work under a plan; what is known of control hosts comes over from an old setup.
     pub fn new(plan: Plan, old: Option<&Self>) -> Result<Self, crate::probe::Fault> {
-        let context = Context::new(Arc::new(plan))?;
+        let context = Context { waits: false, ..Context::new(Arc::new(plan))? };
         if let Some(old) = old.and_then(|old| old.controls.as_ref()) {
             context.controls.remember(old);
         }
@@ -115,6 +117,9 @@ pub async fn run(
             },
             Some(done) = daemon.tasks.join_next_with_id() => daemon.finish(done),
             Some(measured) = daemon.measuring.join_next() => daemon.measured(measured),
+            Some(ended) = daemon.holds.ended() => {
+                ended.unwrap_or_else(|error| daemon.contain("a silent connection", &error));
+            }
             Some(ended) = servers.join_next() => {
                 // A daemon that nobody can ask is worse than a dead one.
                 if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
@@ -180,6 +185,8 @@ struct Daemon {
     agenda: Agenda,
     tasks: JoinSet<Option<Report>>,
     measuring: JoinSet<Measured>,
+    /// Silent connections, which take longer than a check.
+    holds: Holds,
     /// When the control hosts are measured next.
     controls_due: Instant,
     /// The last findings of a full set, by target.
@@ -199,6 +206,7 @@ impl Daemon {
             store,
             tasks: JoinSet::new(),
             measuring: JoinSet::new(),
+            holds: Holds::default(),
             controls_due: Instant::now(),
             standing: BTreeMap::new(),
         }
@@ -309,6 +317,7 @@ impl Daemon {
         let Some(target) = self.agenda.finished(id) else { return };
         let changes = match report {
             Ok(report) => {
+                self.holds.after(&report, &self.setup);
                 // Only what fails is worth remembering: a healthy target has nothing that could stand.
                 if report.findings.symptom.iter().any(Option::is_some) {
                     self.standing.insert(target, report.findings.clone());
@@ -363,6 +372,7 @@ impl Daemon {
             // Findings were made under other rules of the house.
             self.standing.clear();
             self.measuring = JoinSet::new();
+            self.holds = Holds::default();
             self.controls_due = Instant::now();
             self.agenda.wake_for(self.controls_due);
             info!("reloaded");

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
-use super::facts::body;
 use super::facts::stream::Rhythm;
+use super::facts::{body, idle};
 use super::{Outcome, hops};
 use crate::observation::{Change, Control, Failure, Login, NotRun, ProxyFailure, Stopper, Trip};
 
@@ -84,6 +84,7 @@ pub(super) fn passed(control: Control, trip: &Trip) -> bool {
         | Control::LongerTimeout
         | Control::LargerBody
         | Control::Repeat => trip.arrived(),
+        Control::IdleHold => idle::lives(trip) == Some(true),
         Control::Stream => trip.arrived() && Rhythm::of(trip) != Rhythm::Together,
     }
 }
@@ -107,6 +108,7 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
     use ControlResult::{Failed, NotRun, Passed};
     match (control, result) {
         (_, NotRun) => "says nothing",
+        (Control::LargerBody | Control::Stream | Control::IdleHold, _) => further(control, result),
         (Control::ControlHost, Passed) => "the control host works over this route",
         (Control::ControlHost, Failed) => "the control host fails over this route too",
         (Control::ControlName, Passed) => "the resolver answers for other names",
@@ -161,17 +163,18 @@ pub(super) fn means(control: Control, result: ControlResult) -> &'static str {
         (Control::NoKey, Failed) => "the request without the key fails too",
         (Control::Repeat, Passed) => "the same trip arrives again",
         (Control::Repeat, Failed) => "the same trip fails again",
-        (Control::LargerBody | Control::Stream, Passed | Failed) => further(control, result),
     }
 }
 
 /// The same, of what a target asks for.
 fn further(control: Control, result: ControlResult) -> &'static str {
-    match (control == Control::Stream, result == ControlResult::Passed) {
-        (false, true) => "a request with a body is answered",
-        (false, false) => "a request with a body does not get through",
-        (true, true) => "the parts of a stream come as they are made",
-        (true, false) => "the parts of a stream come together at its end",
+    match (control, result == ControlResult::Passed) {
+        (Control::Stream, true) => "the parts of a stream come as they are made",
+        (Control::Stream, false) => "the parts of a stream come together at its end",
+        (Control::IdleHold, true) => "silent connections live",
+        (Control::IdleHold, false) => "silent connections die",
+        (_, true) => "a request with a body is answered",
+        (_, false) => "a request with a body does not get through",
     }
 }
 
@@ -227,6 +230,9 @@ fn line(case: &Case<'_>, outcome: &Outcome) -> EvidenceLine {
         Ok(trip) if control != Control::Repeat && is_held_back(trip) => {
             "says nothing: the login is held back"
         }
+        Ok(trip) if control == Control::IdleHold && idle::lives(trip).is_none() => {
+            "says nothing: no connection was kept"
+        }
         Ok(trip) if control == Control::Stream => {
             Rhythm::of(trip).means().unwrap_or_else(|| means(control, result))
         }
@@ -256,6 +262,7 @@ fn beyond(change: Change, trip: &Trip) -> Option<String> {
     let bytes = match change {
         Change::LargerBody(0) => "small body".to_owned(),
         Change::LargerBody(bytes) | Change::ClampedBody(bytes) => format!("body of {bytes} B"),
+        Change::IdleHold => return Some(idle::words(trip)),
         Change::Stream => {
             let response = trip.leading()?.response.as_ref()?;
             let parts = &response.parts;
@@ -307,6 +314,7 @@ fn measured(control: Control, trip: &Trip) -> String {
         | Control::NoKey
         | Control::LargerBody
         | Control::Stream
+        | Control::IdleHold
         | Control::Repeat => trip.failure(),
     };
     // What follows the look-up is another question.

@@ -19,6 +19,7 @@ pub(super) struct Slots {
     pub(super) pac: String,
     pub(super) bundle: String,
     pub(super) body: String,
+    pub(super) idle: String,
     pub(super) ours: bool,
 }
 
@@ -136,6 +137,7 @@ impl Slots {
             },
             bundle: refusing_bundle(case).unwrap_or_default().to_owned(),
             body: super::facts::body::stopped(case),
+            idle: super::facts::idle::seconds(case),
             pac: trip.pac.as_ref().map(|pac| pac.url.clone()).unwrap_or_default(),
         }
     }
@@ -164,6 +166,7 @@ impl Slots {
             ("{tls}", &self.login.tls),
             ("{bundle}", &self.bundle),
             ("{body}", &self.body),
+            ("{idle}", &self.idle),
         ] {
             if out.contains(slot) {
                 out = out.replace(slot, value);

@@ -66,6 +66,8 @@ pub enum Control {
     Repeat,
     /// A request with a body, where the target asks for it; kept until `experiments.again` has passed.
     LargerBody,
+    /// Connections that are silent for up to `idle_hold`, where the target asks for it; once in six hours or more.
+    IdleHold,
     /// A request whose answer is streamed, where the target asks for it; kept until `experiments.again` has passed.
     Stream,
 }
@@ -101,6 +103,7 @@ impl Control {
         Self::SplitHello,
         Self::Repeat,
         Self::LargerBody,
+        Self::IdleHold,
         Self::Stream,
     ];
 
@@ -140,6 +143,7 @@ impl Control {
             Self::Repeat => "repeat",
             Self::LargerBody => "larger_body",
             Self::Stream => "stream",
+            Self::IdleHold => "idle_hold",
         }
     }
 }
@@ -214,12 +218,14 @@ pub enum Change {
     ClampedBody(u32),
     /// The provider's request whose answer is streamed.
     Stream,
+    /// Two requests on each of several connections, with a silence between.
+    IdleHold,
 }
 
 impl Change {
     /// Whether it is one that a target asks for, whatever fails: the ordinary request's kind, with the key.
     pub fn is_asked_for(self) -> bool {
-        matches!(self, Self::LargerBody(_) | Self::ClampedBody(_) | Self::Stream)
+        matches!(self, Self::LargerBody(_) | Self::ClampedBody(_) | Self::Stream | Self::IdleHold)
     }
 
     /// The control that it is.
@@ -248,6 +254,7 @@ impl Change {
             Self::ClampedSegments(_) | Self::ClampedBody(_) => Control::ClampedSegments,
             Self::LargerBody(_) => Control::LargerBody,
             Self::Stream => Control::Stream,
+            Self::IdleHold => Control::IdleHold,
             Self::TtlWalk(..) => Control::TtlWalk,
             Self::OtherFamily => Control::OtherFamily,
             Self::RandomTunnel => Control::RandomTunnel,

@@ -10,6 +10,8 @@ pub struct Further {
     pub stream: bool,
     /// The bytes of a request's body; 0: not tested.
     pub body_bytes: u32,
+    /// The longest silence that is tried on a connection, in seconds; 0: not tested.
+    pub idle_hold: u32,
 }
 
 /// What is expected of a route.

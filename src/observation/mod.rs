@@ -10,6 +10,7 @@ mod change;
 mod declared;
 mod failure;
 mod first;
+mod held;
 mod hop;
 mod kind;
 mod login;
@@ -34,6 +35,7 @@ pub use failure::{
     TcpFailure, TlsFailure,
 };
 pub use first::{First, PlainAlert, Protocol, Record, ServerHello};
+pub use held::{Held, HeldEnd};
 pub use hop::{Came, Distance, Hop, Place, Sent, Stopper, distance, last_router, refusal, stopper};
 pub use kind::{DnsKind, HttpKind, LocalKind, ProxyKind, TcpKind, TlsKind};
 pub use login::{Login, Rejected, Scheme, Ticket, TicketKind, Withheld};
@@ -110,6 +112,9 @@ pub struct Leg {
     /// The answer to the request; none where the request went over another leg.
     #[serde(default)]
     pub response: Option<Response>,
+    /// What became of it where it was silent on purpose, after that answer.
+    #[serde(default)]
+    pub held: Option<Held>,
     /// The hops of a TTL walk, where that is what was made.
     #[serde(default)]
     pub hops: Vec<Hop>,
@@ -132,6 +137,7 @@ impl Leg {
             chain: None,
             asked: None,
             response: None,
+            held: None,
             hops: Vec::new(),
             stop: None,
         }

@@ -6,7 +6,7 @@ use http::Method;
 use url::Url;
 
 use super::vary::SMALL_SEGMENT;
-use super::{Endpoint, Target, TripPlan};
+use super::{Alpn, Endpoint, Families, Target, TripPlan};
 use crate::observation::{Change, NotRun};
 use crate::provider::{Post, Provider};
 
@@ -26,12 +26,24 @@ impl Endpoint {
     }
 }
 
+/// The ordinary trip on a connection that is kept: of one request after the other, to the first address.
+fn kept_open(base: &TripPlan) -> TripPlan {
+    let mut trip = TripPlan { families: Families::First, ..base.clone() };
+    if let Some(tls) = &mut trip.tls {
+        tls.hello.alpn = Alpn::Http1;
+    }
+    trip
+}
+
 /// The ordinary trip with another request.
 pub(super) fn request(
     target: &Target,
     base: &TripPlan,
     change: Change,
 ) -> Result<TripPlan, NotRun> {
+    if change == Change::IdleHold {
+        return Ok(kept_open(base));
+    }
     let facts = target.provider.facts();
     let (post, bytes) = match change {
         Change::LargerBody(bytes) | Change::ClampedBody(bytes) => (facts.counting, bytes),

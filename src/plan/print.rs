@@ -1,6 +1,7 @@
 //! A plan for people: what would run, where it would go, how often, and what else may be sent.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::vary::NO_NAME;
 use super::{Account, Endpoint, Nameserver, Plan, Route, Spoken, Target, Way};
@@ -45,7 +46,9 @@ impl fmt::Display for Plan {
             )?;
         }
         // Those are a target's own wish, whatever fails.
-        let wished = |control: &&Control| matches!(control, Control::LargerBody | Control::Stream);
+        let wished = |control: &&Control| {
+            matches!(control, Control::LargerBody | Control::Stream | Control::IdleHold)
+        };
         let allowed = self.allowed.iter().filter(|control| !wished(control));
         let allowed: Vec<&str> = allowed.map(|control| control.label()).collect();
         writeln!(
@@ -197,6 +200,14 @@ impl Plan {
             writeln!(
                 f,
                 "    sends too: POST {path}, every {again} over each route that works; costs a few tokens"
+            )?;
+        }
+        if further.idle_hold > 0 && allowed(Control::IdleHold) {
+            let limit = Duration::from_secs(further.idle_hold.into());
+            let limit = humantime::format_duration(limit);
+            writeln!(
+                f,
+                "    sends too: the request twice on each of 8 connections, up to {limit} of silence between, and 16 where they are cut; seldom, over each route that works"
             )?;
         }
         Ok(())

@@ -37,7 +37,7 @@ impl Plan {
         let mut trip = base.clone();
         match change {
             Change::Repeat => return Ok(trip),
-            Change::LargerBody(_) | Change::ClampedBody(_) | Change::Stream => {
+            Change::LargerBody(_) | Change::ClampedBody(_) | Change::Stream | Change::IdleHold => {
                 return further::request(target, base, change);
             }
             Change::ControlHost(_)

@@ -6,6 +6,7 @@
 
 mod dns;
 mod http;
+mod hold;
 mod hops;
 mod leg;
 mod legs;

@@ -82,6 +82,9 @@ pub(crate) enum Behaviour {
     EndlessBody,
     /// A Content-Length of ten terabytes, and bytes for as long as they are taken.
     HugeContentLength,
+    /// Answers each request with an empty list of models, and ends a connection so that was silent for so long; over
+    /// HTTP/1.1.
+    Idles(Duration, Ending),
     /// As the head of the first request makes it choose, over HTTP/1.1.
     Choose(fn(&str) -> Self),
     /// These bytes, then that.
@@ -125,7 +128,7 @@ impl Protocol {
 impl Behaviour {
     /// The protocols in which it can be done.
     pub(crate) fn alpn(&self) -> Vec<&'static [u8]> {
-        if raw::script(self).is_some() || matches!(self, Self::Choose(_)) {
+        if raw::script(self).is_some() || matches!(self, Self::Choose(_) | Self::Idles(..)) {
             vec![b"http/1.1"]
         } else {
             vec![b"h2", b"http/1.1"]
@@ -200,6 +203,9 @@ pub(crate) async fn serve<S>(
         let read = std::io::Cursor::new([head.as_bytes(), &early].concat());
         let stream = tokio::io::join(tokio::io::AsyncReadExt::chain(read, reader), writer);
         return chosen(Box::new(stream), record, choose(&head), requests).await;
+    }
+    if let Behaviour::Idles(silence, ending) = behaviour {
+        return raw::idle(stream, record, (*silence, *ending), requests).await;
     }
     if let Some(script) = raw::script(behaviour) {
         return raw::play(stream, record, script, requests).await;

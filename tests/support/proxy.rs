@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -42,6 +43,8 @@ pub(crate) enum Behaviour {
     TlsBytes,
     /// 200 and header lines without end.
     EndlessHead,
+    /// The tunnel, and FIN both ways after so long.
+    TunnelFor(Duration),
     /// 200, and no byte from upstream.
     TunnelThenSilent,
     /// 200, then FIN.
@@ -180,6 +183,10 @@ impl Site {
             Behaviour::Denies(denied) if denied == name(target) => {
                 let reason = ("X-Squid-Error", "ERR_ACCESS_DENIED 0".to_owned());
                 say(stream, record, &answer(403, &[reason], "Access Denied")).await;
+            }
+            Behaviour::TunnelFor(time) => {
+                let tunnel = self.tunnel(stream, record, &connect, &early);
+                tokio::time::timeout(time, tunnel).await.ok();
             }
             Behaviour::Tunnel | Behaviour::AuthRequired { .. } | Behaviour::Denies(_) => {
                 self.tunnel(stream, record, &connect, &early).await;

@@ -2,6 +2,7 @@
 
 mod answer;
 pub(super) mod body;
+pub(super) mod idle;
 mod names;
 pub(super) mod stream;
 mod way;
@@ -12,8 +13,15 @@ use crate::cause::Status;
 use crate::observation::{Change, Control, Trip};
 
 /// All of them, in the order of the layers.
-pub(super) const FACTS: &[&[Rule]] =
-    &[names::FACTS, way::FACTS, answer::FACTS, body::FACTS, stream::FACTS, super::pac::FACTS];
+pub(super) const FACTS: &[&[Rule]] = &[
+    names::FACTS,
+    way::FACTS,
+    idle::FACTS,
+    answer::FACTS,
+    body::FACTS,
+    stream::FACTS,
+    super::pac::FACTS,
+];
 
 /// Later than the budget, here and in the repeat.
 fn slow(case: &Case<'_>, seconds: impl Fn(&Trip) -> Option<f64>, budget: f64) -> Held {

@@ -1,15 +1,20 @@
 //! What a target is tested for beyond its minimal request: whether its API has such a request, and where.
 
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::super::Endpoint;
 use super::Build;
-use crate::config;
+use crate::config::{self, Hold};
 use crate::observation::Further;
 use crate::provider::{Post, Provider};
 
 /// More in one request is a test of something else.
 const LARGEST: u32 = 1024 * 1024;
+/// The silences that may be tried.
+const SHORTEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(3600);
 
 impl Build<'_> {
     pub(super) fn further(
@@ -42,7 +47,26 @@ impl Build<'_> {
                 ),
             }
         }
-        Further { stream: stream.is_some(), body_bytes: body.map_or(0, |bytes| *bytes.get_ref()) }
+        let idle_hold = target.idle_hold.as_ref().map_or(0, |hold| self.hold(hold));
+        Further {
+            idle_hold,
+            stream: stream.is_some(),
+            body_bytes: body.map_or(0, |bytes| *bytes.get_ref()),
+        }
+    }
+
+    /// Whole seconds.
+    fn hold(&mut self, hold: &Spanned<Hold>) -> u32 {
+        let length = hold.get_ref().get();
+        if length > LONGEST {
+            let help = "write at most 1h: clients do not keep a connection for longer";
+            self.fault(hold.span(), "a silence of more than an hour", help);
+        }
+        if !length.is_zero() && length < SHORTEST {
+            let help = "write at least 2s, or 0s for none: eight silences are spread up to it";
+            self.fault(hold.span(), "a silence in which nothing is cut", help);
+        }
+        u32::try_from(length.as_secs()).unwrap_or(u32::MAX)
     }
 
     /// That the API has such a request, and that the URL says where.

@@ -6,6 +6,7 @@
 
 mod body;
 mod failure;
+mod hold;
 mod watch;
 
 use std::future::{Future, poll_fn};
@@ -29,6 +30,7 @@ use crate::observation::{Failure, Framing, HttpKind, Response};
 use crate::plan::RequestPlan;
 use body::{Body, Reading};
 use failure::{End, Stage, Wrong};
+pub(super) use hold::hold;
 use watch::Watch;
 
 /// A response head at most, HTTP/1.1 and 2 alike.
@@ -316,6 +318,15 @@ impl<'a, C: Future<Output = Result<(), Wrong>>> Driver<'a, C> {
             Some(done) => done,
             None => Err(self.error.take().unwrap_or(Wrong::Over)),
         }
+    }
+
+    /// Waits for the end of the connection.
+    async fn ended(&mut self) {
+        poll_fn(|context| {
+            self.poll(context);
+            if self.over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// The connection's own error, if it has one by now.

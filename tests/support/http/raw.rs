@@ -64,6 +64,7 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
         | Behaviour::AnthropicByKey { .. }
         | Behaviour::HtmlBlockPage(_)
         | Behaviour::Choose(_)
+        | Behaviour::Idles(..)
         | Behaviour::CloudflareChallenge
         | Behaviour::CloudflareForbiddenJson
         | Behaviour::Edge522
@@ -79,6 +80,32 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
 }
 
 /// Takes one request, then plays the script.
+/// Answers until nothing was asked for so long.
+pub(super) async fn idle<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    record: &Record,
+    (silence, ending): (Duration, Ending),
+    requests: &Journal<Request>,
+) {
+    let body = r#"{"data":[],"has_more":false}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nrequest-id: req_011CT\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    loop {
+        match tokio::time::timeout(silence, read_request(stream)).await {
+            Ok(Some(request)) => {
+                requests.push(request);
+            }
+            Ok(None) => return,
+            Err(_) => return wire::end(stream, record, ending).await,
+        }
+        if stream.write_all(answer.as_bytes()).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
 pub(super) async fn play<S>(
     stream: &mut S,
     record: &Record,
