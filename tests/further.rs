@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::config::{nothing_given, plan};
 use crate::support::ground::Ground;
 use crate::support::http::Behaviour as Http;
-use crate::support::program::run;
+use crate::support::program::{Daemon, run};
 use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 use crate::support::wire::Ending;
@@ -328,4 +328,23 @@ fn a_silence_that_is_longer_than_a_check_is_not_waited_for() {
     assert_eq!(verdict(&document, "direct"), "ok");
     assert_eq!(evidence(&document, "idle_hold"), "not_run: says nothing");
     assert_eq!(world.direct.requests().len(), 1);
+}
+
+#[test]
+fn the_daemon_holds_silent_connections_beside_its_checks() {
+    let world = World::new(forgets, None);
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"text\"\n{}",
+        world.config("idle_hold = \"2s\"").replace("3s", "1s")
+    );
+    let folder = &world.ground.folder;
+    let daemon = Daemon::start(folder, &folder.write("daemon.toml", &text));
+    daemon.wait_for("api via direct: works");
+    let found = daemon.wait_for("before=\"ok\"");
+    assert!(found.contains("cause=\"idle_cut\"") && found.contains("party=\"network\""), "{found}");
+    let (_, metrics) = daemon.get("/metrics");
+    let held = metrics.lines().find(|line| {
+        line.starts_with("egressd_experiments_total{") && line.contains("control=\"idle_hold\"")
+    });
+    assert!(held.is_some_and(|line| line.ends_with(" 1")), "{held:?}");
 }
