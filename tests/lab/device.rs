@@ -71,6 +71,9 @@ impl Device {
                 self.forward(stream, &name, (vec![b"http/1.1".to_vec()], fields)).await?;
             }
             Then::Cut { after, then } => self.cut(stream, &name, (*after, *then)).await?,
+            Then::CutUpload { after, then } => {
+                self.cut_upload(stream, &name, (*after, *then)).await?;
+            }
             Then::Refuse { larger_than, in_segments, offers_13: newest, end, alert: code } => {
                 let size = u64::try_from(stream.early.len()).expect("a few kilobytes");
                 let meant = larger_than.is_none_or(|limit| size > limit)
@@ -97,18 +100,25 @@ impl Device {
                     }
                 }
             }
-            Then::ClientCertificate => {
-                let upstream = self.secured(&name, (alpn, Issuer::Public)).await?;
-                let agreed: Vec<&[u8]> = upstream.get_ref().1.alpn_protocol().into_iter().collect();
-                let clients = Some(&self.authorities.organisation);
-                let leaf = self.leaf(&name, &self.certificate);
-                let config = leaf.server_config_with(&agreed, rustls::ALL_VERSIONS, clients);
-                let mut upstream = upstream;
-                let mut stream = TlsAcceptor::from(config).accept(stream).await?;
-                tokio::io::copy_bidirectional(&mut stream, &mut upstream).await?;
-            }
+            Then::ClientCertificate => self.ask_for_certificate(stream, &name, alpn).await?,
         }
         Ok(())
+    }
+
+    /// Two connections, of which the client's wants a certificate.
+    async fn ask_for_certificate(
+        &self,
+        stream: Replayed,
+        name: &str,
+        alpn: Vec<Vec<u8>>,
+    ) -> io::Result<()> {
+        let mut upstream = self.secured(name, (alpn, Issuer::Public)).await?;
+        let agreed: Vec<&[u8]> = upstream.get_ref().1.alpn_protocol().into_iter().collect();
+        let clients = Some(&self.authorities.organisation);
+        let leaf = self.leaf(name, &self.certificate);
+        let config = leaf.server_config_with(&agreed, rustls::ALL_VERSIONS, clients);
+        let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+        tokio::io::copy_bidirectional(&mut stream, &mut upstream).await.map(drop)
     }
 
     async fn answer(
@@ -147,6 +157,30 @@ impl Device {
         }
         if limited.limit() == 0 {
             let mut stream = from_client.unsplit(to_client);
+            wire::end(&mut stream.wire, &record, ending(then)).await;
+            wire::settle(stream.wire).await;
+        }
+        Ok(())
+    }
+
+    /// As if it were not there, until the client has said so many bytes.
+    async fn cut_upload(
+        &self,
+        stream: Replayed,
+        name: &str,
+        (after, then): (u64, End),
+    ) -> io::Result<()> {
+        let upstream = self.dial(name).await?;
+        let record = stream.wire.record();
+        let (from_client, mut to_client) = tokio::io::split(stream);
+        let (mut from_server, mut to_server) = tokio::io::split(upstream);
+        let mut limited = from_client.take(after);
+        tokio::select! {
+            _ = tokio::io::copy(&mut limited, &mut to_server) => {}
+            _ = tokio::io::copy(&mut from_server, &mut to_client) => return Ok(()),
+        }
+        if limited.limit() == 0 {
+            let mut stream = limited.into_inner().unsplit(to_client);
             wire::end(&mut stream.wire, &record, ending(then)).await;
             wire::settle(stream.wire).await;
         }

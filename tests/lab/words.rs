@@ -234,6 +234,8 @@ pub(crate) enum Then {
     Plain(String),
     /// Passes TLS on as it is, and breaks off after so many bytes of the server's.
     Cut { after: u64, then: End },
+    /// The same, after so many bytes of the client's.
+    CutUpload { after: u64, then: End },
     /// Breaks off, or says that alert, where all that is said of a `ClientHello` is so; passes others on.
     Refuse {
         larger_than: Option<u64>,
