@@ -20,8 +20,10 @@ impl Endpoint {
         let minimal = facts.url.and_then(|url| Url::parse(url).ok());
         let minimal = minimal.as_ref().map(Url::path);
         let posts = [facts.counting, facts.streaming].into_iter().flatten().map(|post| post.path);
-        let before = posts.chain(minimal).find_map(|path| self.url.path().strip_suffix(path))?;
-        let query = self.url.query().map(|query| format!("?{query}"));
+        let mut paths = posts.filter_map(|path| path.split('?').next()).chain(minimal);
+        let before = paths.find_map(|path| self.url.path().strip_suffix(path))?;
+        let joint = if post.path.contains('?') { '&' } else { '?' };
+        let query = self.url.query().map(|query| format!("{joint}{query}"));
         Some(format!("{before}{}{}", post.path, query.unwrap_or_default()))
     }
 }
@@ -72,4 +74,29 @@ pub(super) fn request(
         trip.socket.segment = Some(SMALL_SEGMENT);
     }
     Ok(trip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_gateway_puts_before_the_path_stays() {
+        let path = |provider: Provider, url: &str| {
+            let endpoint = Endpoint::of(&Url::parse(url).unwrap()).unwrap();
+            endpoint.path_of(provider, &provider.facts().streaming.unwrap())
+        };
+        for (url, expected) in [
+            ("https://api.anthropic.com/v1/models", Some("/v1/messages")),
+            ("https://gw.example/anthropic/v1/models", Some("/anthropic/v1/messages")),
+            ("https://gw.example/a/v1/messages?team=ml", Some("/a/v1/messages?team=ml")),
+            ("https://gw.example/v1/messages/count_tokens", Some("/v1/messages")),
+            ("https://gw.example/claude", None),
+        ] {
+            assert_eq!(path(Provider::Anthropic, url).as_deref(), expected, "{url}");
+        }
+        let gemini = path(Provider::Gemini, "https://gw.example/g/v1beta/models?team=ml").unwrap();
+        assert!(gemini.starts_with("/g/v1beta/models/"), "{gemini}");
+        assert!(gemini.ends_with(":streamGenerateContent?alt=sse&team=ml"), "{gemini}");
+    }
 }
