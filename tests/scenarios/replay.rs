@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::story::{Library, REPLAY, Story};
 
 /// Cases at least, each told somewhere else.
-const CASES: usize = 60;
+const CASES: usize = 100;
 /// Fewer characters say nothing.
 const SENTENCE: usize = 12;
 
