@@ -69,6 +69,7 @@ pub mod config;
 pub mod plan;
 pub mod observation;
 pub mod provider;
+pub mod lint;
 pub mod probe;
 pub mod diagnosis;
 pub mod store;

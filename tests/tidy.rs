@@ -23,7 +23,25 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["tokio", "tracing", "SystemTime", "Timestamp::now", "std::fs"],
     ),
     ("store", &["cause", "observation", "diagnosis", "provider"], &["tokio", "std::fs"]),
-    ("publish", &["cause", "store", "diagnosis", "observation"], &["crate::probe", "crate::plan"]),
+    (
+        "lint",
+        &["cause", "mistake", "config", "provider"],
+        &[
+            "tokio",
+            "hyper",
+            "TcpStream",
+            "UdpSocket",
+            "std::net",
+            "std::fs",
+            "std::env",
+            "SystemTime",
+        ],
+    ),
+    (
+        "publish",
+        &["cause", "store", "diagnosis", "observation", "lint", "mistake"],
+        &["crate::probe", "crate::plan"],
+    ),
 ];
 
 /// Lines of production code in a file at most. A table may be longer.

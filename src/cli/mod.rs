@@ -4,6 +4,7 @@
 mod check;
 mod config;
 mod explain;
+mod lint;
 mod run;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum Command {
     Check(check::Options),
     /// Says what a cause means, who acts, and how it is decided; or what the words of a client can mean.
     Explain(explain::Options),
+    /// Says what is wrong with a request before it is sent; sends nothing: 0 no error, 1 an error, 2 unreadable.
+    Lint(lint::Options),
     /// Looks after configurations.
     Config {
         #[command(subcommand)]
@@ -79,6 +82,7 @@ pub fn main(arguments: Arguments) -> u8 {
         Command::Run { config } => run::main(config.as_deref()),
         Command::Check(options) => check::main(&options),
         Command::Explain(options) => explain::main(&options),
+        Command::Lint(options) => lint::main(&options),
         Command::Config { command: ConfigCommand::Check { file, plan } } => {
             config::main(file.as_deref(), plan)
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::plan::{Given, ProxyVariables, named_files, named_variables};
+use crate::provider::Provider;
 
 /// Where the configuration is looked for.
 pub const DEFAULT_FILE: &str = "/etc/egressd/egressd.toml";
@@ -34,6 +35,20 @@ pub fn read(config: &Config) -> Given {
         files,
         system_roots: if config.trust.system { system_roots() } else { Ok(Vec::new()) },
     }
+}
+
+/// The variables by which clients are led to a proxy, or to another base URL.
+pub fn of_clients() -> Vec<(String, String)> {
+    let proxies = ["http_proxy", "HTTP_PROXY"];
+    let proxies = proxies.iter().chain(ProxyVariables::NAMES).chain(ProxyVariables::EXEMPTIONS);
+    let bases = Provider::ALL.iter().flat_map(|provider| provider.facts().requests.base_variables);
+    let mut names: Vec<&str> = proxies.chain(bases).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .filter_map(|name| variable(name).map(|value| (name.to_owned(), value)))
+        .collect()
 }
 
 /// One variable; none where it is not set or not text.

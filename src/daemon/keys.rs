@@ -32,6 +32,11 @@ pub fn read(source: Option<&SecretSource>) -> (Key, Option<Secret>) {
     }
 }
 
+/// A key as it stands where it is kept, with whatever is wrong with it; or why there is none, with its place.
+pub fn as_kept(source: &SecretSource) -> Result<Secret, String> {
+    value(source).map(Secret::new).map_err(|why| format!("{source}: {why}"))
+}
+
 /// The text of a PEM file's secret, line breaks and all, or why there is none, with its place.
 pub fn read_pem(source: &SecretSource) -> Result<Secret, String> {
     value(source).map(Secret::new).map_err(|why| format!("{source}: {why}"))

@@ -132,6 +132,8 @@ const REQUESTS: Requests = Requests {
         answer(Mistake::MethodWrong, 405, "", ""),
         answer(Mistake::KeyMissing, 401, "authentication_error", "x-api-key header is required"),
         answer(Mistake::KeyPlaceholder, 401, "authentication_error", "invalid x-api-key"),
+        answer(Mistake::KeyWrongHeader, 401, "authentication_error", "invalid x-api-key"),
+        answer(Mistake::KeyWrongHeader, 401, "authentication_error", "Invalid bearer token"),
         answer(Mistake::HeaderDoubled, 401, "authentication_error", "API key is invalid."),
         answer(
             Mistake::VersionHeaderMissing,
@@ -165,10 +167,28 @@ const REQUESTS: Requests = Requests {
             "max_tokens: must be greater than or equal to 1",
         ),
         answer(
+            Mistake::BodyFieldRange,
+            400,
+            "invalid_request_error",
+            "`max_tokens` must be greater than `thinking.budget_tokens`",
+        ),
+        answer(
             Mistake::BodyFieldEmpty,
             400,
             "invalid_request_error",
             "messages: at least one message is required",
+        ),
+        answer(
+            Mistake::BodyFieldEmpty,
+            400,
+            "invalid_request_error",
+            "messages: text content blocks must be non-empty",
+        ),
+        answer(
+            Mistake::BodyFieldEmpty,
+            400,
+            "invalid_request_error",
+            "all messages must have non-empty content except for the optional final assistant message",
         ),
         answer(
             Mistake::BodyFieldType,
@@ -194,9 +214,11 @@ const REQUESTS: Requests = Requests {
     ],
 };
 
+const ROLES: Holds = Holds::Messages(&["user", "assistant"]);
+
 const MESSAGE: &[Field] = &[
     needed("model", Holds::Text),
-    needed("messages", Holds::Some),
+    needed("messages", ROLES),
     needed("max_tokens", Holds::Number(1)),
     field("system", Holds::TextOrList),
     field("stream", Holds::Truth),
@@ -217,7 +239,7 @@ const MESSAGE: &[Field] = &[
 
 const COUNT: &[Field] = &[
     needed("model", Holds::Text),
-    needed("messages", Holds::Some),
+    needed("messages", ROLES),
     field("system", Holds::TextOrList),
     field("thinking", Holds::Object),
     field("tools", Holds::List),

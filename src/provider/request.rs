@@ -79,6 +79,8 @@ pub enum Holds {
     List,
     /// A list that must not be empty.
     Some,
+    /// A list of messages, each with one of these roles and a content.
+    Messages(&'static [&'static str]),
     /// An object.
     Object,
     /// A text or a list.

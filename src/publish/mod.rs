@@ -5,6 +5,7 @@ pub mod api;
 mod beside;
 pub mod explain;
 mod layers;
+pub mod lint;
 pub mod messages;
 pub mod metrics;
 pub mod nagios;

@@ -101,6 +101,13 @@ pub(super) fn painted(status: Status, colour: bool) -> String {
     format!("{style}{word}{style:#}")
 }
 
+/// A word of how bad it is.
+pub(super) fn coloured(word: &str, bad: bool) -> String {
+    let colour = if bad { AnsiColor::Red } else { AnsiColor::Yellow };
+    let style = Style::new().fg_color(Some(colour.into())).bold();
+    format!("{style}{word}{style:#}")
+}
+
 /// A working check in one line.
 fn fine(trip: &Trip) -> String {
     let Some(leg) = trip.leading() else { return String::new() };
@@ -216,7 +223,7 @@ fn seven_lines(out: &mut String, check: &Check, finding: &Finding) {
 }
 
 /// Our own sentence; a configured name in it may be anything.
-fn shown_sentence(text: &str) -> String {
+pub(super) fn shown_sentence(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
