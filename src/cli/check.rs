@@ -9,13 +9,14 @@ use clap::Args;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Format, UNKNOWN, block_on, complain, print};
+use super::{Format, UNKNOWN, block_on, complain, lint, own, print};
 use crate::cause::Status;
 use crate::config::nearest;
 use crate::daemon::inquiry::{Context, Memory, inquire};
 use crate::daemon::load::{self, Loaded};
 use crate::daemon::{declared, environment, keys, process};
 use crate::diagnosis::Key;
+use crate::lint::{Judged, Request};
 use crate::plan::{self, AdHoc, Plan};
 use crate::publish::{api, nagios, text};
 use crate::store::{Check, Own, Snapshot, Store};
@@ -40,15 +41,24 @@ pub(super) struct Options {
     /// Prints the equivalent dig, openssl and curl commands below each check, in the text.
     #[arg(long)]
     explain: bool,
+    /// The very request of a curl command line, which is judged as by `lint` first; `-` is standard input.
+    #[arg(long, value_name = "LINE", conflicts_with = "targets")]
+    curl: Option<String>,
     /// How results are printed.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
+/// A request that was given, and what is wrong with it.
+struct Given {
+    request: Request,
+    judged: Judged,
+}
+
 pub(super) fn main(options: &Options) -> u8 {
     match checked(options) {
-        Ok((loaded, snapshot)) => {
-            show(options, &loaded, &snapshot);
+        Ok((loaded, given, snapshot)) => {
+            show(options, &loaded, given.as_ref(), &snapshot);
             let worst = snapshot.targets.values().map(|target| target.status()).max();
             code(worst.unwrap_or(Status::Unknown))
         }
@@ -72,16 +82,24 @@ fn code(status: Status) -> u8 {
     }
 }
 
-fn checked(options: &Options) -> Result<(Loaded, Snapshot), String> {
+fn checked(options: &Options) -> Result<(Loaded, Option<Given>, Snapshot), String> {
     let mut loaded = load::load(options.config.as_deref()).map_err(|fault| fault.to_string())?;
-    loaded.plan = narrowed(&loaded.plan, options)?;
+    let given = options.curl.as_deref().map(|line| given(line, &loaded.plan)).transpose()?;
+    loaded.plan = narrowed(&loaded.plan, options, given.as_ref())?;
     let checked = block_on(all(&loaded.plan, options));
     let snapshot = checked.map_err(|error| format!("start the runtime: {error}"))??;
-    Ok((loaded, snapshot))
+    Ok((loaded, given, snapshot))
+}
+
+/// Errors in it do not stop the check: what is on the way is worth knowing all the same.
+fn given(line: &str, plan: &Plan) -> Result<Given, String> {
+    let request = lint::of_curl(line).map_err(|(why, _)| why)?;
+    let judged = lint::one(&request, None, &plan.targets);
+    Ok(Given { request, judged })
 }
 
 /// The plan with what was asked for alone.
-fn narrowed(plan: &Plan, options: &Options) -> Result<Plan, String> {
+fn narrowed(plan: &Plan, options: &Options, given: Option<&Given>) -> Result<Plan, String> {
     let url = options.targets.iter().find(|target| target.contains("://"));
     let mut plan = match url {
         Some(_) if options.targets.len() > 1 => {
@@ -91,6 +109,7 @@ fn narrowed(plan: &Plan, options: &Options) -> Result<Plan, String> {
             let proxy = options.proxy.as_deref();
             plan::ad_hoc(plan, AdHoc { url, proxy, ..AdHoc::default() })?
         }
+        None if given.is_some() => asked(plan, options, given)?,
         None if options.proxy.is_some() => {
             return Err(
                 "--proxy goes with a URL; a target's routes are in its configuration".to_owned()
@@ -125,6 +144,18 @@ fn narrowed(plan: &Plan, options: &Options) -> Result<Plan, String> {
     Ok(plan)
 }
 
+/// The plan with the request that was given.
+fn asked(plan: &Plan, options: &Options, given: Option<&Given>) -> Result<Plan, String> {
+    let Some(Given { request, judged }) = given else { return Ok(plan.clone()) };
+    let asked = AdHoc {
+        url: request.url.as_str(),
+        proxy: options.proxy.as_deref(),
+        provider: Some(judged.provider),
+        request: Some(own::own(request)?),
+    };
+    plan::ad_hoc(plan, asked)
+}
+
 async fn all(plan: &Plan, options: &Options) -> Result<Snapshot, String> {
     let context = Context::new(Arc::new(plan.clone())).map_err(|fault| fault.to_string())?;
     let mut store = Store::new(Own::default());
@@ -157,12 +188,16 @@ async fn all(plan: &Plan, options: &Options) -> Result<Snapshot, String> {
     Ok(Snapshot::clone(&store.snapshot()))
 }
 
-fn show(options: &Options, loaded: &Loaded, snapshot: &Snapshot) {
+fn show(options: &Options, loaded: &Loaded, given: Option<&Given>, snapshot: &Snapshot) {
+    let judged = given.map(|given| std::slice::from_ref(&given.judged));
     match options.format {
-        Format::Json => print(&format!("{}\n", api::json(snapshot))),
+        Format::Json => print(&format!("{}\n", api::json(snapshot, judged))),
         Format::Nagios => print(&format!("{}\n", nagios::line(snapshot))),
         Format::Text => {
             let colour = std::io::stdout().is_terminal();
+            if let Some(judged) = judged {
+                print(&crate::publish::lint::findings(judged, colour));
+            }
             let below = |check: &Check| {
                 if options.explain { by_hand(&loaded.plan, check) } else { String::new() }
             };

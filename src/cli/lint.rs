@@ -203,9 +203,12 @@ fn is_of_request(place: &str) -> bool {
 /// The request that a target's checks send.
 fn of_target(target: &Target) -> Request {
     let facts = target.provider.facts();
-    let mut request = Request::new("GET", target.endpoint.url.clone());
-    let needed = facts.needed_headers();
-    request.headers.extend(needed.into_iter().map(|(name, value)| Header::new(&name, value)));
+    let own = target.request.as_ref();
+    let method = own.map_or("GET", |own| own.method.as_str());
+    let mut request = Request::new(method, target.endpoint.url.clone());
+    request.body = own.and_then(|own| own.body.as_ref()).map(|body| body.to_vec());
+    let headers = target.headers().into_iter();
+    request.headers.extend(headers.map(|(name, value)| Header::new(&name, value)));
     match (target.key.as_ref().map(keys::as_kept), facts.key) {
         (Some(Ok(key)), Some(header)) => {
             let value = format!("{}{}", header.prefix, key.expose());

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod explain;
 mod lint;
+mod own;
 mod run;
 
 use std::path::PathBuf;

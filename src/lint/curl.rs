@@ -1,53 +1,24 @@
 //! A curl command line as the request that it would send (curl.se, "curl.1"). It reads no file: what is named is
 //! handed over by who may. What has no bearing on the request is passed over.
 
+mod pieces;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use data_encoding::BASE64;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use url::Url;
+
+use pieces::{Piece, Put, Source, encoded, piece, with_ampersand};
 
 use super::options::{self, Opt};
 use super::request::{Fault, Header, Place, Request};
 use super::shell::{self, Command, Input, Variables, Word};
 use crate::config::Secret;
 
-/// What `--data-urlencode` leaves as it is (RFC 3986 2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// A file's bytes, or why they cannot be had.
 pub type Files = BTreeMap<String, Result<Vec<u8>, String>>;
-
-/// Where a piece of a body comes from.
-#[derive(Clone)]
-enum Source {
-    Text(String),
-    File(String),
-    Input,
-}
-
-/// How a piece of a body is put into it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Put {
-    /// Line breaks of files are lost.
-    Text,
-    /// As it is.
-    Binary,
-    /// Added without an `&`.
-    Json,
-    /// Percent-encoded.
-    Encoded,
-}
-
-#[derive(Clone)]
-struct Piece {
-    source: Source,
-    put: Put,
-    /// Of `--data-urlencode NAME@FILE`.
-    name: String,
-    place: Place,
-}
 
 /// A command line that was understood, before its files are read.
 #[derive(Clone, Default)]
@@ -399,84 +370,6 @@ impl Line {
         let login = if login.contains(':') { login } else { login + ":" };
         Some(format!("Basic {}", BASE64.encode(login.as_bytes())))
     }
-
-    /// All pieces of a body, as curl puts them together; none where there are none.
-    fn joined(&self, pieces: &[Piece], files: &Files) -> Result<Option<Vec<u8>>, Fault> {
-        let mut all: Option<Vec<u8>> = None;
-        for piece in pieces {
-            let bytes = self.bytes(piece, files)?;
-            all = Some(match all {
-                None => bytes,
-                Some(before) if piece.put == Put::Json => [before, bytes].concat(),
-                Some(before) => with_ampersand(before, bytes),
-            });
-        }
-        Ok(all)
-    }
-
-    fn bytes(&self, piece: &Piece, files: &Files) -> Result<Vec<u8>, Fault> {
-        let file = |path: &str, place| match files.get(path) {
-            Some(Ok(bytes)) => Ok(bytes.clone()),
-            Some(Err(why)) => {
-                let what = format!("the file of the body cannot be read: {why}");
-                Err(Fault::at(place, what, "name a file that can be read here"))
-            }
-            None => Err(Fault::at(place, "the file of the body was not read", "name it again")),
-        };
-        let mut bytes = match (&piece.source, &self.input) {
-            (Source::Text(text), _) => text.clone().into_bytes(),
-            (Source::File(path), _) => file(path, piece.place)?,
-            (Source::Input, Some(Input::Text(text))) => text.expose().as_bytes().to_vec(),
-            (Source::Input, Some(Input::File(word))) => file(word.text.expose(), word.place)?,
-            (Source::Input, None) => {
-                let what = "the body comes from standard input, which is not read here";
-                return Err(Fault::at(piece.place, what, "name a file: @FILE"));
-            }
-        };
-        match piece.put {
-            Put::Text if !matches!(piece.source, Source::Text(_)) => {
-                bytes.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
-            }
-            Put::Encoded => {
-                let text = String::from_utf8_lossy(&bytes);
-                let encoded = utf8_percent_encode(&text, ENCODED).to_string().replace("%20", "+");
-                let name = &piece.name;
-                let equals = if name.is_empty() { "" } else { "=" };
-                bytes = format!("{name}{equals}{encoded}").into_bytes();
-            }
-            Put::Text | Put::Binary | Put::Json => {}
-        }
-        Ok(bytes)
-    }
-}
-
-fn with_ampersand(before: Vec<u8>, after: Vec<u8>) -> Vec<u8> {
-    [before, b"&".to_vec(), after].concat()
-}
-
-/// A value of `--data` and its kin: `@FILE`, `@-`, or itself.
-fn piece(text: &str, put: Put, place: Place) -> Piece {
-    let source = match text.strip_prefix('@') {
-        Some("-") => Source::Input,
-        Some(path) => Source::File(path.to_owned()),
-        None => Source::Text(text.to_owned()),
-    };
-    Piece { source, put, name: String::new(), place }
-}
-
-/// A value of `--data-urlencode`: `TEXT`, `=TEXT`, `NAME=TEXT`, `@FILE`, `NAME@FILE`.
-fn encoded(text: &str, place: Place) -> Piece {
-    let (name, rest) = match text.find(['=', '@']) {
-        Some(at) => text.split_at(at),
-        None => ("", text),
-    };
-    let source = match (rest.strip_prefix('='), rest.strip_prefix('@')) {
-        (Some(text), _) => Source::Text(text.to_owned()),
-        (None, Some("-")) => Source::Input,
-        (None, Some(path)) => Source::File(path.to_owned()),
-        (None, None) => Source::Text(rest.to_owned()),
-    };
-    Piece { source, put: Put::Encoded, name: name.to_owned(), place }
 }
 
 /// The URL with the query that options add; without a scheme it is HTTP.

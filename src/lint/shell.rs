@@ -7,6 +7,7 @@ use super::request::{Fault, Place};
 use crate::config::Secret;
 
 mod expand;
+mod redirect;
 
 /// The value of a variable, where it is set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -349,80 +350,6 @@ impl Shell<'_> {
                 None => return Err(unended(place, "double quote", "\"")),
             }
         }
-    }
-
-    /// `<file`, `>file`, `2>&1`, `<<END`: the words are none of the program's.
-    fn redirection(&mut self) -> Result<(), Fault> {
-        // A number directly before it says which descriptor is meant.
-        let is_number = |open: &Open| !open.quoted && open.text.chars().all(|c| c.is_ascii_digit());
-        let descriptor = self.open.take_if(|open| is_number(open)).map(|open| open.text);
-        self.close();
-        let place = self.place;
-        let reads = self.next() == Some('<') && descriptor.is_none_or(|number| number == "0");
-        let mut operator = String::new();
-        while let Some(c @ ('<' | '>' | '&' | '|' | '-')) = self.peek() {
-            if operator.len() == 2 || (c == '-' && operator != "<") {
-                break;
-            }
-            operator.push(c);
-            self.next();
-        }
-        let before = self.words.len();
-        while matches!(self.peek(), Some(' ' | '\t')) {
-            self.next();
-        }
-        let mut literal = false;
-        while let Some(c) = self.peek() {
-            if matches!(c, ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')') {
-                break;
-            }
-            literal |= matches!(c, '\'' | '"' | '\\');
-            self.part(c)?;
-        }
-        self.close();
-        let Some(word) = self.words.drain(before..).next() else {
-            let help = "name a file behind it, or take it out";
-            return Err(Fault::at(place, "a redirection that leads nowhere", help));
-        };
-        let end = word.text.expose().to_owned();
-        match operator.as_str() {
-            "<" | "<-" => {
-                self.awaited = Some(Awaited { end, literal, tabs: operator == "<-", place });
-            }
-            "<<" => self.input = Some(Input::Text(Secret::new(end + "\n"))),
-            "" if reads => self.input = Some(Input::File(word)),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The lines up to the one that was announced.
-    fn here_document(&mut self) -> Result<(), Fault> {
-        let Some(Awaited { end, literal, tabs, place }) = self.awaited.take() else {
-            return Ok(());
-        };
-        let mut text = String::new();
-        loop {
-            if self.peek().is_none() {
-                let help = "end it with a line that is that word and nothing else";
-                return Err(Fault::at(place, "a here-document without its end", help));
-            }
-            let mut line = String::new();
-            while let Some(c) = self.next().filter(|c| *c != '\n') {
-                line.push(c);
-            }
-            let line = if tabs { line.trim_start_matches('\t') } else { &line };
-            if line == end {
-                break;
-            }
-            text.push_str(line);
-            text.push('\n');
-        }
-        if !literal {
-            text = self.expanded(&text)?;
-        }
-        self.input = Some(Input::Text(Secret::new(text)));
-        Ok(())
     }
 }
 

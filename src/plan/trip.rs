@@ -272,7 +272,7 @@ fn ask(request: &mut RequestPlan, target: &Target) {
 
 impl Target {
     /// The headers of its request beside the key: the provider's, unless they are given in the request.
-    fn headers(&self) -> Vec<(String, String)> {
+    pub fn headers(&self) -> Vec<(String, String)> {
         let own = self.request.as_ref();
         let given = own.map(|own| own.headers.as_slice()).unwrap_or_default();
         let mut headers = self.provider.facts().needed_headers();

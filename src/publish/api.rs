@@ -5,9 +5,11 @@ use serde::Serialize;
 
 use crate::cause::{Cause, Layer, Party, Status};
 use crate::diagnosis::{Author, Confidence, EvidenceLine, Finding, LooksLike, NetworkState};
+use crate::lint::Judged;
 use crate::observation::{Expect, Trip};
 use crate::store::{self, Phase, Snapshot};
 
+use super::lint;
 use super::observed::Observed;
 
 /// The whole document.
@@ -137,9 +139,19 @@ pub fn document(snapshot: &Snapshot) -> Document<'_> {
     }
 }
 
-/// The document as text, two spaces a level.
-pub fn json(snapshot: &Snapshot) -> String {
-    serde_json::to_string_pretty(&document(snapshot)).unwrap_or_default()
+/// The document with what is wrong with the request that was checked.
+#[derive(Serialize)]
+struct WithLint<'a> {
+    #[serde(flatten)]
+    document: Document<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lint: Option<lint::Document<'a>>,
+}
+
+/// The document as text, two spaces a level; with the findings, where a request was given.
+pub fn json(snapshot: &Snapshot, judged: Option<&[Judged]>) -> String {
+    let whole = WithLint { document: document(snapshot), lint: judged.map(lint::document) };
+    serde_json::to_string_pretty(&whole).unwrap_or_default()
 }
 
 impl<'a> Check<'a> {

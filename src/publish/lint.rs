@@ -8,14 +8,15 @@ use super::text::{coloured, shown_sentence, wrapped};
 use crate::lint::{Answers, Finding, Judged};
 use crate::mistake::Level;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document.
+#[derive(Debug, Serialize)]
+pub(super) struct Document<'a> {
     schema: &'static str,
     findings: Vec<Found<'a>>,
     requests: Vec<One<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Found<'a> {
     id: &'static str,
     level: Level,
@@ -28,7 +29,7 @@ struct Found<'a> {
     target: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Answer<'a> {
     status: u16,
     #[serde(rename = "type")]
@@ -36,7 +37,7 @@ struct Answer<'a> {
     message: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct One<'a> {
     target: Option<&'a str>,
     provider: String,
@@ -44,7 +45,7 @@ struct One<'a> {
     notes: &'a [String],
 }
 
-fn document(judged: &[Judged]) -> Document<'_> {
+pub(super) fn document(judged: &[Judged]) -> Document<'_> {
     let each = judged.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)));
     Document {
         schema: "egressd.lint/1",
@@ -88,13 +89,13 @@ pub fn json(judged: &[Judged]) -> String {
     serde_json::to_string_pretty(&document(judged)).unwrap_or_default()
 }
 
-/// The same as a value, for a document that holds it.
-pub fn value(judged: &[Judged]) -> serde_json::Value {
-    serde_json::to_value(document(judged)).unwrap_or_default()
+/// A block a finding, and how many there are; colour only where it is asked for.
+pub fn text(judged: &[Judged], colour: bool) -> String {
+    findings(judged, colour) + &last_line(judged)
 }
 
-/// A block a finding; colour only where it is asked for.
-pub fn text(judged: &[Judged], colour: bool) -> String {
+/// A block a finding.
+pub fn findings(judged: &[Judged], colour: bool) -> String {
     let mut out = String::new();
     for one in judged {
         let target = one.target.as_ref().map(|name| format!("{} · ", shown(name)));
@@ -108,7 +109,6 @@ pub fn text(judged: &[Judged], colour: bool) -> String {
             block(&mut out, finding, colour);
         }
     }
-    out.push_str(&last_line(judged));
     out
 }
 

@@ -75,7 +75,7 @@ async fn scrape(State(site): State<Arc<Site>>) -> Response {
 
 async fn status(State(site): State<Arc<Site>>) -> Response {
     let snapshot = Arc::clone(&site.snapshot.borrow());
-    ([(header::CONTENT_TYPE, "application/json")], api::json(&snapshot)).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], api::json(&snapshot, None)).into_response()
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, &'static str) {
