@@ -21,24 +21,28 @@ const KEY: &str = "sk-ant-it's$a`secret`";
 /// Programs that need not be here.
 const ELSEWHERE: &[&str] = &["dig ", "kdig ", "getent ", "nc "];
 
-/// A check with these variables, that finds nothing wrong; its text, which holds no secret, and the commands in it.
-fn explained(ground: &Ground, rest: &str, variables: &[(&str, &str)]) -> (String, Vec<String>) {
-    explained_with(ground, "", rest, variables)
+/// A name and a value.
+type Variable<'a> = (&'a str, &'a str);
+
+/// A check with these variables, which are secrets; its text, and the commands in it.
+fn explained(ground: &Ground, rest: &str, secrets: &[(&str, &str)]) -> (String, Vec<String>) {
+    explained_with(ground, "", rest, (secrets, &[]))
 }
 
-/// The same, with further lines of `[trust]`.
+/// The same, with further lines of `[trust]`, and variables that are none.
 fn explained_with(
     ground: &Ground,
     trust: &str,
     rest: &str,
-    variables: &[(&str, &str)],
+    (secrets, others): (&[Variable<'_>], &[Variable<'_>]),
 ) -> (String, Vec<String>) {
     let text = format!("{}{rest}", ground.tables_with("5s", trust));
     let file = ground.folder.write("egressd.toml", &text);
     let mut command = egressd();
-    command.args(["check", "--explain", "--config"]).arg(file).envs(variables.iter().copied());
+    command.args(["check", "--explain", "--config"]).arg(file);
+    command.envs(secrets.iter().chain(others).copied());
     let finished = Finished::of(command.output().expect("it runs"));
-    for (_, secret) in variables {
+    for (_, secret) in secrets {
         assert!(!finished.stdout.contains(secret), "{secret} in {}", finished.stdout);
     }
     let hand = finished.stdout.split_once("  The same by hand").expect(&finished.stdout).1;
@@ -122,7 +126,7 @@ fn a_name_its_addresses_and_two_files_of_roots_by_hand() {
     let rest = format!("{rest}\n[dns]\nservers = [\"127.0.0.1:9\"]\n");
     let trust = format!("ca_files = [\"{}\"]", ours.display());
     let pem = clients.key_pem();
-    let (text, lines) = explained_with(&ground, &trust, &rest, &[("PEM", &pem)]);
+    let (text, lines) = explained_with(&ground, &trust, &rest, (&[("PEM", &pem)], &[]));
     assert!(!text.contains("PRIVATE KEY"), "{text}");
     assert!(lines.iter().any(|line| line.contains("--resolve localhost:")), "{text}");
     let said = pasted(&lines, &[("PEM", &pem)]);
@@ -131,6 +135,34 @@ fn a_name_its_addresses_and_two_files_of_roots_by_hand() {
     // Once by egressd, once by name, once by address.
     assert_eq!(requests.len(), 3, "{text}");
     assert!(requests.iter().all(|request| request.path == "/v1/models?limit=1"), "{requests:?}");
+}
+
+#[test]
+fn a_request_of_its_own_by_hand() {
+    let ground = Ground::new();
+    let answer = Http::Answer { status: 200, headers: Vec::new(), body: b"{}".to_vec() };
+    let api = ground.server(Tls::Serve(answer));
+    let url = format!("https://{}/", api.address());
+    let body = "{\"it's\": \"100% $a `b`\",\n \"c\": \"\u{e9}\\\\\"}";
+    let variables = [("TWO", "two $of 'them'"), ("BODY", body)];
+    for written in [format!("'''{body}'''"), "{ env = \"BODY\" }".to_owned()] {
+        let request = format!(
+            "[[target]]\nname = \"api\"\nurl = \"{url}\"\nroutes = [\"direct\"]\n[target.request]\n\
+             path = \"/v1/x?a=1&b={{2}}\"\nbody = {written}\n\
+             headers = {{ X-One = \"it's one\", X-Two = {{ env = \"TWO\" }} }}\n"
+        );
+        let (text, lines) =
+            explained_with(&ground, "", &request, (&variables[..1], &variables[1..]));
+        pasted(&lines, &variables);
+        let requests = api.requests();
+        let [.., ours, theirs] = &requests[..] else { panic!("two requests") };
+        assert_eq!((&ours.method, &ours.path), (&theirs.method, &theirs.path));
+        assert_eq!((ours.method.as_str(), ours.path.as_str()), ("POST", "/v1/x?a=1&b={2}"));
+        for name in ["x-one", "x-two", "content-type"] {
+            assert_eq!(ours.header(name), theirs.header(name), "{text}");
+        }
+        assert_eq!([&ours.body, &theirs.body], [body.as_bytes(); 2], "{text}");
+    }
 }
 
 #[test]

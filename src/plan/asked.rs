@@ -8,6 +8,9 @@ use super::{OwnRequest, RequestPlan, Target};
 /// Bytes of a body that are written out at most.
 const BODY: usize = 2048;
 
+/// Headers that hold nothing of anybody's.
+const USUAL: &[&str] = &["accept", "content-type", "user-agent"];
+
 /// curl with method, headers and body; and what was left out of it.
 pub(super) fn asked(line: Line, target: &Target, request: &RequestPlan) -> (Line, String) {
     let own = target.request.as_ref();
@@ -16,11 +19,16 @@ pub(super) fn asked(line: Line, target: &Target, request: &RequestPlan) -> (Line
         "HEAD" => line.and("-I"),
         method => line.option("-X", Some(method).filter(|method| *method != usual)),
     };
+    let facts = target.provider.facts();
+    let is_usual =
+        |name: &str| USUAL.contains(&name) || facts.headers.iter().any(|(usual, _)| *usual == name);
+    let given = own.is_some_and(|own| own.complete);
     for (name, value) in &request.headers {
         line = line.and("-H").and(&match own.and_then(|own| own.variables.get(name)) {
             Some(variable) => {
                 format!("{}{}", quote(&format!("{name}: ")), shell::variable(variable))
             }
+            None if given && !is_usual(name) => login::header(name),
             // Without a value it means to curl that the header is to go.
             None if value.is_empty() => quote(&format!("{name};")),
             None => quote(&format!("{name}: {value}")),

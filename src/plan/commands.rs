@@ -342,6 +342,12 @@ impl Hand<'_> {
         }
         let plan = self.plan.trip(self.target, &self.route, None);
         let (line, left_out) = asked(line, self.target, &plan.request);
+        // Else curl takes brackets and braces for a list of URLs.
+        let line = if endpoint.url.as_str().contains(['[', ']', '{', '}']) {
+            line.and("-g")
+        } else {
+            line
+        };
         let line = line.option("--url", Some(endpoint.url.as_str()));
         let port = endpoint.port;
         let by_address: Vec<(IpAddr, Line)> = seen
