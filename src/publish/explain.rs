@@ -23,6 +23,7 @@ const WORDS: &[(&str, &str)] = &[
     ("of route {route}", "of the route"),
     ("at {offender}", "at that router"),
     ("the bundle {bundle}", "an application's bundle"),
+    ("a body of {body}", "a body of some kilobytes"),
     ("the router {offender}", "a router"),
     ("{offender}", "a hop on the way"),
     ("{status}", "a status code"),

@@ -110,7 +110,7 @@ messages! {
     means "Somebody refuses. Which of them is the whole question: a proxy, a web filter, the provider's edge (country, reputation of the address, challenge), or the API (permissions of the key)."
     look "who wrote the answer (`response.author`), its error type and the headers kept of it"
     [OtherRoute ControlTunnel Portal UntrustedHandshake ControlHost]
-    is [ProxyDenied BlockPage RegionNotSupported EdgeChallenge EdgeBlocked ApiForbidden ApiEgressNotAllowed]
+    is [ProxyDenied BlockPage RegionNotSupported EdgeChallenge EdgeBlocked RequestFiltered ApiForbidden ApiEgressNotAllowed]
 "Request failed with status code 404" vague Answered by "axios, or another HTTP client"
     as ["Request failed with status code 404" "status code 404" "404 Not Found" "HTTP 404" "HTTP/2 404" "HTTP/1.1 404" "API Error: 404"]
     means "Somebody has nothing under this path: often `/v1` is missing or there twice, or the path is that of another API or gateway. APIs also say it of a model or deployment that they do not have."
@@ -140,7 +140,7 @@ messages! {
     means "The request is too large for whoever answered: the API's limit is in its edge, and a proxy or gateway may have a smaller one."
     look "who wrote the answer (`response.author`)"
     [OtherRoute]
-    is [ApiTooLarge EdgeBlocked BlockPage]
+    is [ApiTooLarge EdgeBlocked RequestFiltered BlockPage]
 "Request failed with status code 429" says Answered by "axios, or another HTTP client"
     as ["Request failed with status code 429" "status code 429" "429 Too Many Requests" "HTTP 429" "HTTP/2 429" "HTTP/1.1 429" "API Error: 429"]
     means "Somebody counts requests: the API those of the account, the provider's edge those of an egress address that others share."
@@ -288,13 +288,13 @@ messages! {
     means "The request was sent, and the answer, or its next part, did not come in the client's time: the API is slow, a device on the way holds the answer back, or large packets vanish."
     look "the time to the first byte, and what arrived until then"
     [LongerTimeout ClampedSegments NoKey OtherRoute]
-    is [OriginSilent OriginSlow MtuBlackhole TcpDataDropped ResponseStalled ProxySlow]
+    is [OriginSilent OriginSlow StreamBuffered MtuBlackhole TcpDataDropped ResponseStalled ProxySlow]
 "timeout of 10000ms exceeded" says Unknown by "a client's own clock (axios, Go, SDKs)"
     as ["ECONNABORTED" "ms exceeded" "timeout exceeded" "Request timed out" "Client.Timeout exceeded" "context deadline exceeded" "APITimeoutError" "APIConnectionTimeoutError" "operation was aborted due to timeout" "request timeout" "deadline has elapsed" "Timeout awaiting"]
     means "The client's own time was over; which layer used it up is not said."
     look "the seconds of each layer of this check"
     [LongerTimeout ControlHost OtherFamily OtherRoute]
-    is [TcpDropped OriginSlow OriginSilent MtuBlackhole DnsSlow ProxySlow ProxySilent TcpLossy]
+    is [TcpDropped OriginSlow OriginSilent MtuBlackhole StreamBuffered DnsSlow ProxySlow ProxySilent TcpLossy]
 "Connection error." vague Unknown by "the Python and TypeScript SDKs of Anthropic and OpenAI"
     as ["APIConnectionError" "Connection error." "Connection error" "Unable to connect to API" "Unable to connect. Is the computer able to access the url?" "error sending request for url" "error sending request" "All connection attempts failed" "Max retries exceeded with url" "ERR_NETWORK" "Network Error" "Load failed" "NetworkError when attempting to fetch resource" "Failed to fetch" "FailedToOpenSocket" "poor internet connection" "ConnectError"]
     means "It wraps another error, which stands beside it as cause: look that one up. It does not even say that the network was used: an empty key, or one with a line break, ends in the same words before anything is sent."
@@ -662,5 +662,5 @@ messages! {
     means "A device on the way answers in the API's place, some with 200. Filters that look into bodies let a small check pass and stop a long prompt."
     look "who wrote the answer (`response.author`), the issuer of the certificate, and `looks_like`"
     [UntrustedHandshake OtherRoute Portal]
-    is [BlockPage ProxyDenied ResponseReplaced HeaderStripped]
+    is [BlockPage RequestFiltered ProxyDenied ResponseReplaced HeaderStripped]
 }
