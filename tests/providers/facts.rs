@@ -119,6 +119,11 @@ fn sound(endpoint: &Endpoint, body: &Value) {
             Holds::Truth => value.is_boolean(),
             Holds::List => value.is_array(),
             Holds::Some => value.as_array().is_some_and(|list| !list.is_empty()),
+            Holds::Messages(roles) => value.as_array().is_some_and(|list| {
+                let role = |message: &Value| message["role"].as_str().map(str::to_owned);
+                let known = |role: String| roles.contains(&role.as_str());
+                !list.is_empty() && list.iter().all(|one| role(one).is_some_and(known))
+            }),
             Holds::Object => value.is_object(),
             Holds::TextOrList => value.is_string() || value.is_array(),
             Holds::Any => true,
