@@ -93,9 +93,11 @@ pub(super) fn bad_answer(
     reading: &Reading,
     author: Author,
 ) -> Option<HttpKind> {
+    // An event stream ends in an error after it has begun with success.
+    let failed_inside = response.status < 300 && reading.error_type.is_some();
     if let Some(wanted) = &target.wanted {
         let good = wanted.has_status(response.status) && author.is_provider();
-        if good && wanted.has_body(&response.body) {
+        if good && wanted.has_body(&response.body) && !failed_inside {
             return None;
         }
         if good || (200..300).contains(&response.status) {
@@ -103,10 +105,7 @@ pub(super) fn bad_answer(
         }
     }
     match response.status {
-        // An event stream ends in an error after it has begun with success.
-        200..=299 if author == Author::Origin && reading.shape && reading.error_type.is_none() => {
-            None
-        }
+        200..=299 if author == Author::Origin && reading.shape && !failed_inside => None,
         200..=299 => Some(HttpKind::UnexpectedBody),
         300..=399 if target.provider == Provider::Generic && author.is_provider() => {
             (!stays(target, response)).then_some(HttpKind::Redirect)
