@@ -4,7 +4,7 @@ use super::case::{Case, Found};
 use super::{Author, Held, Key, TargetFacts};
 use crate::cause::{Cause, Party, Status};
 use crate::observation::{Change, Control, HttpKind, Response, Trust};
-use crate::provider::{Provider, Reading};
+use crate::provider::{Provider, Reading, wraps_an_error};
 
 rules! { RULES
     /// A gateway of ours answers in the API's shape that the provider behind it fails.
@@ -391,10 +391,9 @@ fn behind_our_gateway(case: &Case<'_>) -> Held {
 /// Whether what a gateway of ours answers is its provider's: by the provider's marks, by a status that says so
 /// (RFC 9110 15.6.3, 15.6.5; 529 is a provider's own), or by the provider's error inside of its own.
 fn tells_of_its_provider(response: &Response, reading: &Reading) -> bool {
-    let message = reading.message.as_deref().unwrap_or(&response.body).replace(['\\', ' '], "");
     reading.origin_mark
         || matches!(response.status, 502 | 504 | 529) && reading.shape
-        || message.contains("{\"type\":\"error\"")
+        || wraps_an_error(response)
 }
 
 fn forbidden(case: &Case<'_>) -> Held {

@@ -17,6 +17,7 @@ mod wrapped;
 use std::fmt;
 
 pub use generic::is_made_by_edge;
+pub use wrapped::wraps_an_error;
 
 use crate::cause::Cause;
 use crate::observation::{Range, Response};

@@ -55,13 +55,20 @@ pub(super) fn cause(facts: &Facts, response: &Response, reading: &Reading) -> Op
     }
 }
 
+/// Whether an API's own error stands inside of a gateway's.
+pub fn wraps_an_error(response: &Response) -> bool {
+    inner(response).is_some()
+}
+
 /// `LiteLLM` puts the error as it came, as JSON or as Python writes bytes, behind the words of its own.
 fn inner(response: &Response) -> Option<(Response, &'static Facts)> {
     let message = text(&document(response)?, "/error/message")?;
-    let start = message.find('{')?;
-    let text = message.get(start..)?;
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    let found = values.next()?.ok().filter(Value::is_object)?;
+    // Words of the gateway's own may have braces, too.
+    let starts = message.match_indices('{').take(8);
+    let found = starts.filter_map(|(start, _)| message.get(start..)).find_map(|text| {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        values.next()?.ok().filter(Value::is_object)
+    })?;
     let inner = Response {
         status: response.status,
         keyed: response.keyed,
