@@ -10,6 +10,7 @@
 //!                construction)              what stopped)  or experiments                     text, one server)
 //!  ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 //!                              daemon: wires, schedules, signals, systemd · cli: one file a subcommand
+//!                              lint: a request as data, judged by what its provider wants; sends nothing
 //! ```
 //!
 //! Read in this order: [`observation`] (the words of everything else), [`probe`] (how a trip is

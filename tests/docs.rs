@@ -76,8 +76,9 @@ fn the_readmes_commands_exist() {
             "egressd" => {
                 let known = words[1..].iter().filter(|word| word.starts_with("--"));
                 let subcommand = words[1..].iter().take_while(|word| !word.contains("://"));
-                let subcommand = subcommand
-                    .take_while(|word| ["run", "check", "config", "explain"].contains(word));
+                let subcommand = subcommand.take_while(|word| {
+                    ["run", "check", "config", "explain", "lint"].contains(word)
+                });
                 let output = egressd().args(subcommand).arg("--help").output().unwrap();
                 let help = String::from_utf8(output.stdout).unwrap();
                 assert!(output.status.success(), "{command}");

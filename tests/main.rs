@@ -51,6 +51,8 @@ mod docs;
 mod explain;
 // What clients say, looked up.
 mod said;
+// Requests that are judged before they are sent.
+mod lint;
 // Faults that need a network of namespaces.
 mod netns;
 // Walks by TTL, paths with small packets, dead neighbours.

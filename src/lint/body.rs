@@ -29,7 +29,11 @@ pub(super) fn rules(look: &mut Look<'_>) {
         return;
     }
     match look.json() {
-        Some(Ok(node)) => fields(look, &node),
+        Some(Ok(read)) if read.whole => fields(look, &read.top),
+        Some(Ok(_)) => {
+            let note = "the body has more than a million values: its fields are not judged";
+            look.notes.push(note.to_owned());
+        }
         Some(Err(not)) => {
             let place = look.body_place(not.at);
             let message = format!("The body is not JSON: {}.", not.why);
@@ -218,7 +222,8 @@ fn holds(look: &mut Look<'_>, field: &Field, node: &Node, place: &str) {
         (Holds::Number(_) | Holds::Fraction(..), Value::Number(number))
             if out_of_range(*number) =>
         {
-            let message = format!("`{name}` is out of its range: it is {}.", wanted(field.holds));
+            let message =
+                format!("`{name}` is out of its range: it takes {}.", wanted(field.holds));
             let fix = "Write a number in that range.".to_owned();
             let answers = look.answer(Mistake::BodyFieldRange, name);
             look.found_with(Mistake::BodyFieldRange, place, (message, fix), answers);

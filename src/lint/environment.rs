@@ -131,7 +131,12 @@ fn disagree(look: &mut Look<'_>) {
         };
         let message = format!("{lower} and {upper} differ: {who}.");
         let fix = format!("Set both to the same, or unset {upper}.");
-        look.found_with(Mistake::ProxyVariablesDisagree, lower, (message, fix), Answers::Unknown);
+        look.found_with(
+            Mistake::ProxyVariablesDisagree,
+            lower,
+            (message, fix),
+            Answers::Never("clients on one host go different ways"),
+        );
     }
 }
 
@@ -190,7 +195,7 @@ fn is_local(host: &Host<String>) -> bool {
 }
 
 /// The variables that point this API's clients elsewhere, where they are set, and what they hold.
-fn base_variables(look: &Look<'_>) -> Vec<(&'static str, Option<Url>)> {
+pub(super) fn base_variables(look: &Look<'_>) -> Vec<(&'static str, Option<Url>)> {
     let names = look.wants.base_variables.iter();
     names
         .filter_map(|name| look.around.variable(name).map(|value| (*name, value)))
@@ -233,5 +238,10 @@ fn insecure(look: &mut Look<'_>) {
         "{option} takes any certificate: a way that works so proves nothing, and shows the key to it."
     );
     let fix = format!("Take {option} out; an inspecting proxy's CA goes into --cacert.");
-    look.found_with(Mistake::CurlInsecure, option, (message, fix), Answers::Unknown);
+    look.found_with(
+        Mistake::CurlInsecure,
+        option,
+        (message, fix),
+        Answers::Never("it is sent to whoever answers"),
+    );
 }

@@ -179,7 +179,7 @@ fn signature(look: &mut Look<'_>) {
         {
             ("The request is signed, and its date is missing.", "Send x-amz-date as it was signed.")
         }
-        None if !signed_query && !look.around.keyless => (
+        None if !signed_query && !look.around.keyless && request.header("x-api-key").is_none() => (
             "The request is neither signed nor does it carry a bearer key.",
             "Sign it (SigV4), or send `authorization: Bearer …`.",
         ),

@@ -8,7 +8,7 @@ use super::request::Place;
 /// Lists and objects in each other at most, as for `serde_json`.
 const DEEPEST: usize = 127;
 /// Values that are kept; what a longer text holds beyond is read and not kept.
-const MOST: usize = 200_000;
+const MOST: usize = 1_000_000;
 
 /// A value, and the byte where it begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,12 +77,21 @@ impl NotJson {
     }
 }
 
+/// A text that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// Its value.
+    pub(super) top: Node,
+    /// Whether all of it was kept.
+    pub(super) whole: bool,
+}
+
 /// Whether bytes are JSON.
 pub fn check(bytes: &[u8]) -> Result<(), NotJson> {
     read(bytes).map(|_| ())
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Node, NotJson> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, NotJson> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         let help = "save it as UTF-8 without a byte order mark";
         return fault(0, "a byte order mark (BOM) before the first character", help);
@@ -102,7 +111,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Node, NotJson> {
     let node = reader.value(0)?;
     reader.blanks();
     match reader.peek() {
-        None => Ok(node),
+        None => Ok(Read { top: node, whole: reader.kept <= MOST }),
         Some('{' | '[') => fault(reader.at, "a second value behind the first", "send one"),
         Some(',') => fault(reader.at, "a comma behind the end", "take it out"),
         Some('}' | ']') => fault(reader.at, "a bracket that nothing opened", "take it out"),

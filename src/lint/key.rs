@@ -313,7 +313,8 @@ fn described(provider: Provider, kind: &KeyKind, key: &str) -> String {
 
 /// Whose key it is, and whether this header takes it. A gateway has keys and habits of its own.
 fn belongs(look: &mut Look<'_>, name: &str, scheme: Scheme, key: &str) {
-    if look.wants.key_headers.is_empty() || !look.is_own_host() {
+    let broken = !key.chars().all(|c| c.is_ascii_graphic());
+    if look.wants.key_headers.is_empty() || !look.is_own_host() || broken {
         return;
     }
     let found = kind(key);
@@ -339,7 +340,9 @@ fn belongs(look: &mut Look<'_>, name: &str, scheme: Scheme, key: &str) {
             format!("The header carries {what}, which is no key of requests."),
             format!("Send an API key as {}.", names.join(" or ")),
         ),
-        (_, Some((_, kind)), _) if kind.header.is_some_and(|header| header != name) => {
+        (_, Some((_, kind)), _)
+            if kind.header.is_some_and(|header| header != name && !is_either(look)) =>
+        {
             let wanted = kind.header.unwrap_or_default();
             let prefix = if wanted == "authorization" { "Bearer " } else { "" };
             (
@@ -362,6 +365,12 @@ fn belongs(look: &mut Look<'_>, name: &str, scheme: Scheme, key: &str) {
         _ => return,
     };
     wrong_header(look, name, message, fix);
+}
+
+/// Where a key may be sent as other APIs want it: on hosts and paths made for their clients.
+fn is_either(look: &Look<'_>) -> bool {
+    let host = look.request.host().to_string();
+    look.request.url.path().contains("/openai/") || host.starts_with("bedrock-mantle.")
 }
 
 /// Where the newest version of the API is asked, keys as Bearer have been reported to work.

@@ -10,7 +10,7 @@ use crate::provider::Provider;
 use crate::provider::request::{Endpoint, Requests};
 
 /// The longest name of a field or model that is shown: a key is longer.
-const LONGEST_NAME: usize = 48;
+const LONGEST_NAME: usize = 64;
 
 /// How far a host may be from a provider's to be taken for a slip.
 const SLIP: usize = 2;
@@ -23,6 +23,7 @@ pub(super) struct Look<'a> {
     /// What it asks for, where that is known.
     pub(super) endpoint: Option<&'static Endpoint>,
     pub(super) found: Vec<Finding>,
+    pub(super) notes: Vec<String>,
     full: bool,
 }
 
@@ -30,14 +31,11 @@ impl<'a> Look<'a> {
     pub(super) fn new(request: &'a Request, around: &'a Around<'a>) -> Self {
         let wants = around.provider.facts().requests;
         let path = request.url.path().trim_end_matches('/');
-        let endpoint = wants.endpoints.iter().find(|endpoint| fits(endpoint.path, path));
-        let at_gateway = || {
-            let ends = |endpoint: &&Endpoint| ends_with(path, endpoint.path);
-            wants.endpoints.iter().find(ends)
-        };
         let own = around.provider.owns(&request.host().to_string());
-        let endpoint = endpoint.or_else(|| if own { None } else { at_gateway() });
-        Self { request, around, wants, endpoint, found: Vec::new(), full: false }
+        let at_gateway =
+            || wants.endpoints.iter().filter(|_| !own).find(|endpoint| ends_at(path, endpoint));
+        let endpoint = wants.endpoint(path).or_else(at_gateway);
+        Self { request, around, wants, endpoint, found: Vec::new(), notes: Vec::new(), full: false }
     }
 
     /// Whether it goes to one of the provider's own hosts.
@@ -91,7 +89,10 @@ impl<'a> Look<'a> {
     pub(super) fn answer(&self, mistake: Mistake, slot: &str) -> Answers {
         let mut all = self.wants.answers.iter().filter(|answer| answer.mistake == mistake);
         let has_slot = |message: &str| {
-            message.starts_with('…') || message.contains("\"…\"") || message.ends_with(": …")
+            let named = ["\"…\"", "`…`", "models/…"];
+            message.starts_with('…')
+                || message.ends_with(": …")
+                || named.iter().any(|slot| message.contains(slot))
         };
         let fits = |message: &str| slot.is_empty() || message.contains(slot) || has_slot(message);
         match all.find(|answer| fits(answer.message)) {
@@ -122,44 +123,21 @@ impl<'a> Look<'a> {
     }
 
     /// The body, where it is JSON.
-    pub(super) fn json(&self) -> Option<Result<json::Node, json::NotJson>> {
+    pub(super) fn json(&self) -> Option<Result<json::Read, json::NotJson>> {
         self.request.body.as_deref().map(json::read)
     }
 }
 
-/// Whether a path is one of this pattern; `{}` stands for one segment or a part of it.
-pub(super) fn fits(pattern: &str, path: &str) -> bool {
-    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (pattern.next(), path.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(part)) if is_segment(wanted, part) => {}
-            _ => return false,
-        }
-    }
-}
-
-fn is_segment(wanted: &str, part: &str) -> bool {
-    match wanted.split_once("{}") {
-        None => wanted == part,
-        Some((before, after)) => {
-            part.len() > before.len() + after.len()
-                && part.starts_with(before)
-                && part.ends_with(after)
-        }
-    }
-}
-
-/// Whether a path ends as this pattern says, after segments of a gateway's own.
-fn ends_with(path: &str, pattern: &str) -> bool {
-    let count = pattern.split('/').count() - 1;
+/// Whether a path ends as an endpoint's, after segments of a gateway's own.
+fn ends_at(path: &str, endpoint: &Endpoint) -> bool {
+    let count = endpoint.path.matches('/').count();
     let from = path.rmatch_indices('/').nth(count.saturating_sub(1)).map(|(at, _)| at);
-    from.and_then(|from| path.get(from..)).is_some_and(|end| fits(pattern, end))
+    from.and_then(|from| path.get(from..)).is_some_and(|end| endpoint.is_at(end))
 }
 
 /// A name out of a body or a URL, where it looks like a name: what else stands there may be a secret.
 pub(super) fn shown_name(name: &str) -> Option<&str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:@/".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:@/%~".contains(c);
     let is_key = Provider::ALL.iter().any(|provider| {
         let keys = provider.facts().requests.keys.iter();
         keys.filter(|kind| !kind.prefix.is_empty()).any(|kind| name.starts_with(kind.prefix))
@@ -185,18 +163,16 @@ pub fn provider_of(request: &Request, variables: &[(String, String)]) -> Provide
         })
     };
     let by_header = |provider: &Provider| {
-        let wants = provider.facts().requests;
-        let keys = wants.key_headers.iter().map(|header| header.name);
-        let names = wants.headers.iter().map(|needed| needed.name).chain(keys);
-        names.filter(|name| *name != "authorization").any(|name| request.header(name).is_some())
+        let facts = provider.facts();
+        let needed = facts.requests.headers.iter().map(|needed| needed.name);
+        let mut names = needed.chain(facts.key.map(|header| header.name));
+        names.any(|name| name != "authorization" && request.header(name).is_some())
     };
     let path = request.url.path().trim_end_matches('/');
+    // Those whose fields are known: others have the same paths for those who come from there.
     let by_path = |provider: &Provider| {
-        provider.facts().requests.endpoints.iter().any(|endpoint| {
-            endpoint.path.matches('/').count() > 1
-                && !endpoint.path.contains("{}")
-                && fits(endpoint.path, path)
-        })
+        let endpoint = provider.facts().requests.endpoint(path);
+        endpoint.is_some_and(|endpoint| !endpoint.fields.is_empty() && endpoint.path == path)
     };
     let by_slip = |provider: &Provider| {
         let hosts = provider.facts().hosts.iter().filter(|own| !own.contains('*'));

@@ -111,28 +111,30 @@ pub struct Judged {
 /// Judges a request.
 pub fn judge(target: Option<String>, request: &Request, around: &Around<'_>) -> Judged {
     let method = if request.method.len() > LONGEST_METHOD { "…" } else { &request.method };
+    let (findings, more) = findings(request, around);
+    let notes = request.notes.iter().cloned().chain(more).collect();
     Judged {
         target,
         provider: around.provider,
         line: format!("{method} {}", request.shown_url()),
-        findings: lint(request, around),
-        notes: request.notes.clone(),
+        findings,
+        notes,
     }
 }
 
 /// Everything that is known to be wrong with a request, errors first, else in the order of the table.
-pub fn lint(request: &Request, around: &Around<'_>) -> Vec<Finding> {
+fn findings(request: &Request, around: &Around<'_>) -> (Vec<Finding>, Vec<String>) {
     let mut look = Look::new(request, around);
     url::rules(&mut look);
     key::rules(&mut look);
     headers::rules(&mut look);
     body::rules(&mut look);
     environment::rules(&mut look);
-    let mut findings = look.found;
+    let mut findings = std::mem::take(&mut look.found);
     let order = |finding: &Finding| {
         let place = MISTAKES.iter().position(|row| row.mistake == finding.mistake);
         (finding.level, place)
     };
     findings.sort_by_key(order);
-    findings
+    (findings, look.notes)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
+use super::look::shown_name;
 use crate::config::Secret;
 
 /// A place in a text that a person wrote: both count from 1, columns in characters.
@@ -160,18 +161,17 @@ impl Request {
     /// Where it goes, without login, query and fragment: what may be shown.
     pub fn shown_url(&self) -> String {
         let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = self.url.path();
-        // A key is longer than any segment that an API has, and sometimes pasted into one.
-        let path: Vec<&str> = path
-            .split('/')
-            .map(|part| if part.len() > LONGEST_SEGMENT { "…" } else { part })
-            .collect();
-        format!("{}://{}{port}{}", self.url.scheme(), self.host(), path.join("/"))
+        format!("{}://{}{port}{}", self.url.scheme(), self.host(), self.shown_path())
+    }
+
+    /// Its path: what may be a key that was pasted into one is left out.
+    pub(super) fn shown_path(&self) -> String {
+        let parts = self.url.path().split('/');
+        let shown =
+            parts.map(|part| if part.is_empty() { "" } else { shown_name(part).unwrap_or("…") });
+        shown.collect::<Vec<&str>>().join("/")
     }
 }
-
-/// The longest segment of a path that is shown.
-const LONGEST_SEGMENT: usize = 64;
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,9 @@
 //! Mistakes of the first line: where a request goes, and by what method. An endpoint that nobody listed is no
 //! mistake: APIs have more than are known here.
 
-use super::look::{Look, fits, meant};
+use super::Answers;
+use super::environment::base_variables;
+use super::look::{Look, meant};
 use crate::mistake::Mistake;
 use crate::provider::Provider;
 
@@ -29,7 +31,7 @@ fn scheme(look: &mut Look<'_>) {
 
 fn host(look: &mut Look<'_>) {
     let known = look.around.provider.facts().hosts;
-    if known.is_empty() || look.is_own_host() || look.around.declared {
+    if known.is_empty() || look.is_own_host() || look.around.declared || is_base(look) {
         return;
     }
     let host = look.request.host().to_string();
@@ -43,8 +45,14 @@ fn host(look: &mut Look<'_>) {
             look.api()
         ),
     };
-    let never = super::Answers::Never("what answers there is not the API");
+    let never = Answers::Never("what answers there is not the API");
     look.found_with(Mistake::UrlHostUnknown, PLACE, (message, fix), never);
+}
+
+/// Whether a variable of this API's clients names the host.
+fn is_base(look: &Look<'_>) -> bool {
+    let mut urls = base_variables(look).into_iter().filter_map(|(_, url)| url);
+    urls.any(|url| url.host() == look.request.url.host())
 }
 
 fn capital(text: &str) -> String {
@@ -56,67 +64,62 @@ fn capital(text: &str) -> String {
 }
 
 fn path(look: &mut Look<'_>) {
-    let (wants, request) = (look.wants, look.request);
-    let path = request.url.path().trim_end_matches('/');
-    if look.around.provider == Provider::Generic || wants.version.is_empty() {
+    if look.around.provider == Provider::Generic {
         return;
     }
-    let version = format!("/{}", wants.version);
-    if path.contains(&format!("{version}{version}/"))
-        || path.ends_with(&format!("{version}{version}"))
-    {
+    let path = look.request.url.path().trim_end_matches('/');
+    let version = match look.wants.version {
+        "" => String::new(),
+        version => format!("/{version}"),
+    };
+    let doubled = format!("{version}{version}");
+    let versioned = !version.is_empty();
+    if versioned && (path.contains(&format!("{doubled}/")) || path.ends_with(&doubled)) {
         let message = format!(
             "The path has {version} twice: a base URL ends with it, and the client adds it again."
         );
         let fix = format!("Take {version} out of the base URL.");
         look.find(Mistake::UrlVersionDoubled, PLACE, message, fix);
-        return;
-    }
-    if path.is_empty() || path == version || (!look.is_own_host() && path.ends_with(&version)) {
-        let example = wants.endpoints.first().map_or("the endpoint", |endpoint| endpoint.path);
+    } else if path.is_empty() || path == version || (versioned && path.ends_with(&version)) {
         let message =
-            "The URL ends before an endpoint: the answer to that looks like a refused region.";
-        look.find(
-            Mistake::UrlBaseOnly,
-            PLACE,
-            message.to_owned(),
-            format!("Add the endpoint: {example}."),
-        );
-        return;
-    }
-    if let Some(endpoint) = look.endpoint {
+            "The URL ends before an endpoint: the answer to that can look like a refused region.";
+        let fix = format!("Add the endpoint: {}.", example(look));
+        look.find(Mistake::UrlBaseOnly, PLACE, message.to_owned(), fix);
+    } else if let Some(endpoint) = look.endpoint {
         if let Some(instead) = endpoint.instead {
             let message = format!("{} is deprecated.", endpoint.path);
             look.find(Mistake::UrlEndpointDeprecated, PLACE, message, format!("Use {instead}."));
         }
-        return;
-    }
-    let with_version = format!("{version}{path}");
-    if wants.endpoints.iter().any(|endpoint| fits(endpoint.path, &with_version)) {
+    } else if versioned && look.wants.endpoint(&format!("{version}{path}")).is_some() {
         let message = format!("The path lacks {version}.");
-        let fix = format!("Write {with_version}.");
+        let fix = format!("Write {version}{}.", look.request.shown_path());
         look.find(Mistake::UrlVersionMissing, PLACE, message, fix);
-        return;
+    } else {
+        of_other(look, path);
     }
-    let other = Provider::ALL.iter().find(|other| {
-        let endpoints = other.facts().requests.endpoints;
-        **other != look.around.provider
-            && endpoints.iter().any(|endpoint| fits(endpoint.path, path))
-    });
-    if let Some(other) = other {
-        let message =
-            format!("The path is one of {other}, and {} has no such endpoint.", look.api());
-        let example = wants.endpoints.first().map_or("its own", |endpoint| endpoint.path);
-        let fix = format!("Ask {} for {example}, or send this to {other}.", look.api());
-        look.find(Mistake::UrlPathOfOtherProvider, PLACE, message, fix);
-    }
+}
+
+/// What a request of this API is for.
+fn example(look: &Look<'_>) -> &'static str {
+    let fields = look.wants.endpoints.iter().find(|endpoint| !endpoint.fields.is_empty());
+    fields.or(look.wants.endpoints.first()).map_or("as its manual says", |endpoint| endpoint.path)
+}
+
+fn of_other(look: &mut Look<'_>, path: &str) {
+    let own = look.around.provider;
+    let has = |other: &&Provider| **other != own && other.facts().requests.endpoint(path).is_some();
+    let Some(other) = Provider::ALL.iter().find(has) else { return };
+    let message = format!("The path is one of {other}, and {own} has no such endpoint.");
+    let fix = format!("Ask {own} for {}, or send this to {other}.", example(look));
+    look.find(Mistake::UrlPathOfOtherProvider, PLACE, message, fix);
 }
 
 fn trailing_slash(look: &mut Look<'_>) {
     let path = look.request.url.path();
     if look.endpoint.is_some() && path.ends_with('/') {
         let message = "The path ends with a slash: the answer is a redirect, which clients do not follow with POST.";
-        let fix = format!("Write {}.", path.trim_end_matches('/'));
+        let shown = look.request.shown_path();
+        let fix = format!("Write {}.", shown.trim_end_matches('/'));
         look.find(Mistake::UrlTrailingSlash, PLACE, message.to_owned(), fix);
     }
 }
@@ -125,7 +128,13 @@ fn query(look: &mut Look<'_>) {
     let has = |name: &str| {
         look.request.url.query_pairs().any(|(known, value)| known == name && !value.is_empty())
     };
-    let missing: Vec<&str> = look.wants.query.iter().copied().filter(|name| !has(name)).collect();
+    let missing: Vec<&str> = look
+        .wants
+        .query_at(look.request.url.path())
+        .iter()
+        .copied()
+        .filter(|name| !has(name))
+        .collect();
     for name in missing {
         let message = format!("The query lacks {name}, which {} needs.", look.api());
         look.find(Mistake::UrlQueryMissing, PLACE, message, format!("Add ?{name}=… to the URL."));
@@ -141,14 +150,16 @@ fn method(look: &mut Look<'_>) {
     }
     let wanted = endpoint.methods.join(" or ");
     let upper = method.to_ascii_uppercase();
-    let message = if endpoint.methods.contains(&upper.as_str()) {
-        format!("The method is not in capitals: {} takes {wanted}.", endpoint.path)
-    } else {
-        let word = match upper.as_str() {
-            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" => upper.as_str(),
-            _ => "this method",
-        };
-        format!("{} does not take {word}, but {wanted}.", endpoint.path)
+    let fix = format!("Send it as {wanted}.");
+    if endpoint.methods.contains(&upper.as_str()) {
+        let message = format!("The method is not in capitals: {} takes {wanted}.", endpoint.path);
+        look.found_with(Mistake::MethodWrong, PLACE, (message, fix), Answers::Unknown);
+        return;
+    }
+    let word = match upper.as_str() {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" => upper.as_str(),
+        _ => "this method",
     };
-    look.find(Mistake::MethodWrong, PLACE, message, format!("Send it as {wanted}."));
+    let message = format!("{} does not take {word}, but {wanted}.", endpoint.path);
+    look.find(Mistake::MethodWrong, PLACE, message, fix);
 }

@@ -125,7 +125,9 @@ fn block(out: &mut String, finding: &Finding, colour: bool) {
     let answer = match &finding.answers {
         Answers::Api { status, error_type, message } => {
             let words = [error_type.as_str(), message.as_str()];
-            let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+            // Some have the status as the error's type.
+            let said = |word: &&str| !word.is_empty() && **word != status.to_string();
+            let words: Vec<&str> = words.into_iter().filter(said).collect();
             format!("The API answers {status} {}", words.join(": ")).trim_end().to_owned()
         }
         Answers::Never(shows) => sentence(shows),

@@ -19,6 +19,14 @@ impl Shell<'_> {
             operator.push(c);
             self.next();
         }
+        if operator.is_empty() && self.peek() == Some('(') {
+            let help = "write what it prints to a file, and name that";
+            return Err(Fault::at(
+                place,
+                "a command in the place of a file, which is not run",
+                help,
+            ));
+        }
         let before = self.words.len();
         while matches!(self.peek(), Some(' ' | '\t')) {
             self.next();
