@@ -3,6 +3,10 @@
 //! One function a parser. The fuzz targets run it on what libFuzzer invents, the tests on the corpora.
 
 // By their places: this file is a library's first in one package, and a module in the other.
+#[path = "events.rs"]
+mod event_stream;
+#[path = "lint.rs"]
+mod lint;
 #[path = "pac_answer.rs"]
 mod pac;
 #[path = "proxies.rs"]
@@ -12,10 +16,12 @@ use std::net::IpAddr;
 
 use egressd::observation::{Family, First, Flaw, Framing, Protocol, Reply};
 use egressd::probe::parse::{
-    Asked, Events, Frames, Goaway, Head, Hosts, Listed, QueuedError, ResolvConf, first, head,
-    queued_error, read_resolv_conf, transfer_codings,
+    Asked, Frames, Goaway, Head, Hosts, Listed, QueuedError, ResolvConf, first, head, queued_error,
+    read_resolv_conf, transfer_codings,
 };
 
+pub use event_stream::events;
+pub use lint::{command_line, json_text, request_file};
 pub use pac::pac_answer;
 pub use proxies::{challenge, no_proxy, ntlm_challenge, proxy_reply, socks_reply};
 
@@ -23,18 +29,21 @@ pub use proxies::{challenge, no_proxy, ntlm_challenge, proxy_reply, socks_reply}
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Property; 14] = [
+pub const ALL: [Property; 17] = [
     ("challenge", challenge),
+    ("command_line", command_line),
     ("dns_answer", dns_answer),
     ("error_queue", error_queue),
     ("events", events),
     ("h2_frames", h2_frames),
     ("hosts", hosts),
     ("http_head", http_head),
+    ("json_text", json_text),
     ("no_proxy", no_proxy),
     ("ntlm_challenge", ntlm_challenge),
     ("pac_answer", pac_answer),
     ("proxy_reply", proxy_reply),
+    ("request_file", request_file),
     ("resolv_conf", resolv_conf),
     ("socks_reply", socks_reply),
     ("tls_first", tls_first),
@@ -392,42 +401,4 @@ fn whole_frames(mut rest: &[u8]) -> (bool, (u64, u64, bool), Option<Goaway>) {
         rest = &after[payload.len()..];
     }
     (of_answer, (blocks, largest, open), goaway)
-}
-
-/// However the bytes come, and however their lines end, the events are those of the standard's lines.
-pub fn events(bytes: &[u8]) {
-    let count = |pieces: &[&[u8]]| {
-        let mut events = Events::default();
-        pieces.iter().map(|piece| events.read(piece)).sum::<u64>()
-    };
-    let whole = dispatched(bytes);
-    assert_eq!(count(&[bytes]), whole);
-    assert_eq!(count(&bytes.chunks(1).collect::<Vec<_>>()), whole);
-    for (begin, rest) in cuts(bytes) {
-        assert_eq!(count(&[begin, rest]), whole, "cut at {}", begin.len());
-    }
-}
-
-/// WHATWG HTML 9.2.6 of a stream that is all there: lines, fields, and what is dispatched at an empty one.
-fn dispatched(bytes: &[u8]) -> u64 {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut text: Vec<u8> = Vec::new();
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'\n' if at > 0 && bytes[at - 1] == b'\r' => {}
-            b'\r' => text.push(b'\n'),
-            byte => text.push(*byte),
-        }
-    }
-    let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-    // The last of them has not ended.
-    lines.pop();
-    let (mut count, mut data) = (0, false);
-    for line in lines {
-        if line.is_empty() {
-            count += u64::from(std::mem::take(&mut data));
-        }
-        data |= line == b"data" || line.starts_with(b"data:");
-    }
-    count
 }
