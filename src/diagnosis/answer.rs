@@ -1,9 +1,9 @@
 //! A whole answer that is not the one that was hoped for: made on the way, or said by edge or API.
 
-use super::case::{Case, Found};
-use super::{Author, Held, Key, TargetFacts};
+use super::case::{Case, Found, Needed};
+use super::{Author, Held, Key, TargetFacts, author};
 use crate::cause::{Cause, Party, Status};
-use crate::observation::{Change, Control, HttpKind, Response, Trust};
+use crate::observation::{Change, Control, Ending, HttpKind, Response, Trust};
 use crate::provider::{Provider, Reading, wraps_an_error};
 
 rules! { RULES
@@ -61,7 +61,8 @@ rules! { RULES
     /// The API names billing, credit or a spend limit, or answers 402.
     ApiBilling billing,
 
-    /// The API does not know the path, by its own error type, 404 or 410.
+    /// The API does not know the path, by its own error type, 404 or 410. A gateway that does not know the minimal
+    /// request, by these or by 405, and answers another one that costs nothing, is degraded.
     ApiNotFound not_found,
 
     /// The API says that it does not know the model.
@@ -405,7 +406,30 @@ fn billing(case: &Case<'_>) -> Held {
 }
 
 fn not_found(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiNotFound)
+    let found = says(case, Cause::ApiNotFound)?;
+    // A relay of messages alone may know the path, and no method to read it (RFC 9110 15.5.6).
+    let unread = bad(case).is_some_and(|(response, ..)| response.status == 405);
+    let says_so = found.is_some() || unread && api(case) == Some(Cause::ApiBadRequest);
+    if says_so && lacks_the_minimal_request(case)? {
+        return Found::high().status(Status::Degraded).by(Control::LargerBody).yes();
+    }
+    Ok(found)
+}
+
+/// Whether a gateway does not know the minimal request, and answers another one that costs nothing: then way and
+/// key work. Who asks for a model that it does not have has passed both, too.
+fn lacks_the_minimal_request(case: &Case<'_>) -> Result<bool, Needed> {
+    let target = case.target();
+    let counts = target.provider.facts().counting.is_some();
+    if !counts || target.provider.owns(&target.host) || target.wanted.is_some() {
+        return Ok(false);
+    }
+    let Some(trip) = case.seen(Change::LargerBody(0))?.trip() else { return Ok(false) };
+    let Ending::Answered(_, response) = trip.ending() else { return Ok(false) };
+    let Some((reading, author)) = author::of_trip(target, trip) else { return Ok(false) };
+    let good = bad_answer(target, response, &reading, author).is_none();
+    let cause = target.provider.cause(response, &reading);
+    Ok(good || author == Author::Origin && cause == Some(Cause::ApiModelUnknown))
 }
 
 fn model_unknown(case: &Case<'_>) -> Held {
