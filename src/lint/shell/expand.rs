@@ -5,6 +5,8 @@ use super::{Fault, Place, Shell, unended};
 impl Shell<'_> {
     /// A `$` and what belongs to it.
     pub(super) fn dollar(&mut self, quoted: bool) -> Result<(), Fault> {
+        // The word begins here, not behind what is read now.
+        self.open();
         match self.look(1) {
             Some('(') => self.parentheses(),
             Some('{') => self.braces(quoted),
@@ -130,6 +132,7 @@ impl Shell<'_> {
 
     /// `` `…` ``.
     pub(super) fn backticks(&mut self) -> Result<(), Fault> {
+        self.open();
         let place = self.place;
         self.next();
         let mut written = "`".to_owned();

@@ -6,7 +6,9 @@ impl Shell<'_> {
     /// `<file`, `>file`, `2>&1`, `<<END`: the words are none of the program's.
     pub(super) fn redirection(&mut self) -> Result<(), Fault> {
         // A number directly before it says which descriptor is meant.
-        let is_number = |open: &Open| !open.quoted && open.text.chars().all(|c| c.is_ascii_digit());
+        let is_number = |open: &Open| {
+            !open.quoted && !open.text.is_empty() && open.text.chars().all(|c| c.is_ascii_digit())
+        };
         let descriptor = self.open.take_if(|open| is_number(open)).map(|open| open.text);
         self.close();
         let place = self.place;
