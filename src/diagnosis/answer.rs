@@ -1,9 +1,10 @@
-//! A whole answer that is not the one that was hoped for: made on the way, or said by edge or API.
+//! A whole answer that is not the one that was hoped for: who made it, and what edge and way out say. What the API itself says
+//! of a request is `api`; an answer that was made on the way is `between`.
 
-use super::case::{Case, Found, Needed};
-use super::{Author, Held, Key, TargetFacts, author};
-use crate::cause::{Cause, Party, Status};
-use crate::observation::{Change, Control, Ending, HttpKind, Response, Trust};
+use super::case::{Case, Found};
+use super::{Author, Held, TargetFacts};
+use crate::cause::{Cause, Party};
+use crate::observation::{Change, Control, HttpKind, Response, Trust};
 use crate::provider::{Provider, Reading, wraps_an_error};
 
 rules! { RULES
@@ -43,47 +44,6 @@ rules! { RULES
 
     /// The API or its edge redirects; at a URL of no known provider, only a redirect to another host counts.
     RedirectUnexpected redirect_unexpected,
-
-    /// The API says that a header is missing, which was sent: the key's, or another one. Removed on this route
-    /// where somebody ends TLS and another route delivers it; else nobody is named.
-    HeaderStripped header_stripped,
-
-    /// The API does not accept the key that was sent, by its own error type or by 401.
-    ApiKeyInvalid key_invalid,
-
-    /// The API says that the account does not allow the address that the request came from.
-    ApiEgressNotAllowed egress_not_allowed,
-
-    /// The API knows the account and refuses it, by its own error type or by 403; or the edge forbids with the
-    /// key what it does not forbid without.
-    ApiForbidden forbidden,
-
-    /// The API names billing, credit or a spend limit, or answers 402.
-    ApiBilling billing,
-
-    /// The API does not know the path, by its own error type, 404 or 410. A gateway that does not know the minimal
-    /// request, by these or by 405, and answers another one that costs nothing, is degraded.
-    ApiNotFound not_found,
-
-    /// The API says that it does not know the model.
-    ApiModelUnknown model_unknown,
-
-    /// The API limits the rate, by its own error type or by a 429 that is not the edge's: the key works, and is
-    /// busy.
-    ApiRateLimited rate_limited,
-
-    /// The API says that it is overloaded, by its own error type or by 529.
-    ApiOverloaded overloaded,
-
-    /// The API fails by itself, by its own error type or by a 5xx that is not the edge's.
-    ApiError api_error,
-
-    /// The API refuses the request with a 4xx that says nothing of key, account, billing, path, model, size or
-    /// rate.
-    ApiBadRequest bad_request,
-
-    /// The API or its edge answers with success, and the content is not what was asked for.
-    ResponseUnexpected response_unexpected,
 }
 
 /// What is wrong with an answer, as a symptom; none where it is what was hoped for. The origin's own
@@ -167,7 +127,7 @@ fn compared(case: &Case<'_>, response: &Response) -> Author {
 }
 
 /// An answer of the edge: with its mark, or on the provider's own host over a public chain.
-fn by_edge<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading)> {
+pub(super) fn by_edge<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading)> {
     let (response, reading, author) = bad(case)?;
     let known = reading.edge_mark || case.target().provider != Provider::Generic;
     (author == Author::Edge && known).then_some((response, reading))
@@ -302,80 +262,6 @@ fn redirect_unexpected(case: &Case<'_>) -> Held {
     }
 }
 
-/// What the provider says that this answer means.
-fn api(case: &Case<'_>) -> Option<Cause> {
-    let (response, reading, author) = bad(case)?;
-    let is_error = response.status >= 400 || reading.error_type.is_some();
-    if !is_error || !author.is_provider() {
-        return None;
-    }
-    // The edge's "forbidden" that the same egress does not get without a key is the account's.
-    if author == Author::Edge
-        && reading.error_type.as_deref() == Some("forbidden")
-        && response.keyed
-    {
-        return Some(Cause::ApiForbidden);
-    }
-    if author == Author::Edge && by_edge(case).is_some() {
-        return None;
-    }
-    case.target().provider.cause(response, &reading)
-}
-
-fn says(case: &Case<'_>, cause: Cause) -> Held {
-    match api(case) {
-        Some(said) if said == cause => Found::high().yes(),
-        Some(_) | None => Ok(None),
-    }
-}
-
-/// Whether the API misses a header that each of our requests has.
-fn misses_a_header(case: &Case<'_>) -> bool {
-    let Some((response, reading, Author::Origin)) = bad(case) else { return false };
-    let message = reading.message.unwrap_or_default().to_ascii_lowercase();
-    (400..500).contains(&response.status)
-        && ["required", "missing"].iter().any(|word| message.contains(word))
-        && case.target().headers.iter().any(|name| message.contains(name))
-}
-
-/// Whether the API misses the key that was sent.
-fn misses_the_key(case: &Case<'_>) -> bool {
-    is_keyed(case) && api(case) == Some(Cause::ApiKeyMissing)
-}
-
-fn is_keyed(case: &Case<'_>) -> bool {
-    case.answer().is_some_and(|(response, ..)| response.keyed)
-}
-
-fn header_stripped(case: &Case<'_>) -> Held {
-    let misses: fn(&Case<'_>) -> bool = match (misses_a_header(case), misses_the_key(case)) {
-        (true, _) => misses_a_header,
-        (false, true) => misses_the_key,
-        (false, false) => return Ok(None),
-    };
-    let delivered = case.others().any(|other| {
-        other.answered_by_provider() && !misses(&other) && is_keyed(&other) == is_keyed(case)
-    });
-    // Nobody on the way can take out of TLS what he does not end.
-    let opened = case.chain().is_none_or(|chain| chain.trust() != Trust::Public);
-    if delivered && opened {
-        let party = if case.proxied() { Party::Proxy } else { Party::Inspection };
-        return Found::high().party(party).by_other_route().yes();
-    }
-    Found::undetermined().yes()
-}
-
-fn key_invalid(case: &Case<'_>) -> Held {
-    match case.target().key {
-        Key::InForce(_) => says(case, Cause::ApiKeyInvalid),
-        Key::None | Key::Unavailable(..) | Key::Empty(_) | Key::Unsendable(..) => Ok(None),
-    }
-}
-
-fn egress_not_allowed(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiEgressNotAllowed)
-}
-
 fn behind_our_gateway(case: &Case<'_>) -> Held {
     match bad(case).filter(|_| case.target().ours) {
         Some((response, reading, author))
@@ -395,75 +281,4 @@ fn tells_of_its_provider(response: &Response, reading: &Reading) -> bool {
     reading.origin_mark
         || matches!(response.status, 502 | 504 | 529) && reading.shape
         || wraps_an_error(response)
-}
-
-fn forbidden(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiForbidden)
-}
-
-fn billing(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiBilling)
-}
-
-fn not_found(case: &Case<'_>) -> Held {
-    let found = says(case, Cause::ApiNotFound)?;
-    // A relay of messages alone may know the path, and no method to read it (RFC 9110 15.5.6).
-    let unread = bad(case).is_some_and(|(response, ..)| response.status == 405);
-    let says_so = found.is_some() || unread && api(case) == Some(Cause::ApiBadRequest);
-    if says_so && lacks_the_minimal_request(case)? {
-        return Found::high().status(Status::Degraded).by(Control::LargerBody).yes();
-    }
-    Ok(found)
-}
-
-/// Whether a gateway does not know the minimal request, and answers another one that costs nothing: then way and
-/// key work. Who asks for a model that it does not have has passed both, too.
-fn lacks_the_minimal_request(case: &Case<'_>) -> Result<bool, Needed> {
-    let target = case.target();
-    let counts = target.provider.facts().counting.is_some();
-    if !counts || target.provider.owns(&target.host) || target.wanted.is_some() {
-        return Ok(false);
-    }
-    let Some(trip) = case.seen(Change::LargerBody(0))?.trip() else { return Ok(false) };
-    let Ending::Answered(_, response) = trip.ending() else { return Ok(false) };
-    let Some((reading, author)) = author::of_trip(target, trip) else { return Ok(false) };
-    let good = bad_answer(target, response, &reading, author).is_none();
-    let cause = target.provider.cause(response, &reading);
-    Ok(good || author == Author::Origin && cause == Some(Cause::ApiModelUnknown))
-}
-
-fn model_unknown(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiModelUnknown)
-}
-
-fn rate_limited(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiRateLimited)
-}
-
-fn overloaded(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiOverloaded)
-}
-
-fn api_error(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiError)
-}
-
-fn bad_request(case: &Case<'_>) -> Held {
-    says(case, Cause::ApiBadRequest)
-}
-
-fn response_unexpected(case: &Case<'_>) -> Held {
-    let Some((response, _, author)) = bad(case) else { return Ok(None) };
-    let wanted = case.target().wanted.as_ref();
-    let hoped_for = (200..300).contains(&response.status)
-        || wanted.is_some_and(|wanted| wanted.has_status(response.status));
-    if !author.is_provider() || !hoped_for {
-        return Ok(None);
-    }
-    // What is declared is not there; or it is no JSON at all, which an API's client cannot use.
-    let usable = case.target().provider == Provider::Generic
-        || serde_json::from_str::<serde_json::Value>(&response.body).is_ok();
-    let degraded = usable && wanted.is_none();
-    let status = if degraded { Status::Degraded } else { Status::Broken };
-    Found::high().status(status).yes()
 }

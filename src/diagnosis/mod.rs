@@ -11,6 +11,7 @@
 mod rule;
 
 mod answer;
+mod api;
 mod astray;
 mod author;
 mod between;
@@ -247,6 +248,7 @@ const FAULTS: &[&[Rule]] = &[
     credential::RULES,
     between::RULES,
     answer::RULES,
+    api::RULES,
     verdict::RULES,
 ];
 

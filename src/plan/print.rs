@@ -195,6 +195,13 @@ impl Plan {
                 "    sends too: POST {path} of {bytes} B, every {again} over each route that works; where that fails, a small one and one in small segments"
             )?;
         }
+        // A gateway may not know the minimal request.
+        let elsewhere = !target.provider.owns(&target.endpoint.host.to_string());
+        let minimal = elsewhere && target.request.is_none() && allowed(Control::LargerBody);
+        if let Some(post) = facts.counting.filter(|_| minimal) {
+            let path = target.endpoint.path_of(target.provider, &post).unwrap_or_default();
+            writeln!(f, "    may send: POST {path}, where that is not known there")?;
+        }
         if let Some(post) = facts.streaming.filter(|_| further.stream && allowed(Control::Stream)) {
             let path = target.endpoint.path_of(target.provider, &post).unwrap_or_default();
             writeln!(
