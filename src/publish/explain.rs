@@ -8,6 +8,7 @@ use crate::diagnosis::decides;
 /// Slots that need other words beside them than "the host" for `{host}`. The longer of two stands first.
 const WORDS: &[(&str, &str)] = &[
     ("TCP {port} to {host}", "TCP to the host's port"),
+    ("closes TCP {port} to", "closes a TCP port to"),
     ("CONNECT {host}:{port}", "CONNECT to the host"),
     ("{host}:{port}", "the host"),
     ("{address} port {port}", "the address and port"),
