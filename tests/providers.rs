@@ -13,7 +13,7 @@ use egressd::diagnosis::{
 };
 use egressd::observation::{
     Answer, Chain, ChainVerdict, Change, Expect, Leg, Lookup, Needs, NotRun, Response, Secured,
-    Trip,
+    Trip, Wanted,
 };
 use egressd::provider::Provider;
 use serde::Deserialize;
@@ -52,6 +52,11 @@ struct Row {
     chain: ChainOf,
     /// What is asked for, where that counts.
     path: Option<String>,
+    /// Whether the host is a gateway of the organisation's own.
+    #[serde(default)]
+    ours: bool,
+    /// The answer that is wanted, where the request is the target's own.
+    wanted: Option<Wanted>,
     /// The status of the same request without the key, where that decides.
     no_key: Option<u16>,
     author: String,
@@ -59,6 +64,7 @@ struct Row {
     cause: String,
     #[serde(default)]
     party: Option<String>,
+    confidence: Option<String>,
     #[serde(default)]
     error_type: Option<String>,
     #[serde(default)]
@@ -132,6 +138,7 @@ impl Row {
         let address = SocketAddr::new(table.address.parse().unwrap(), 443);
         let host = self.host.as_ref().unwrap_or(&table.host).clone();
         let trip = self.trip(address, &host, self.response());
+        let minimal = || provider.facts().minimal_at(&table.host).unwrap_or("/").to_owned();
         let key = if self.keyed { Key::InForce("KEY".to_owned()) } else { Key::None };
         Evidence {
             target: TargetFacts {
@@ -141,19 +148,19 @@ impl Row {
                     .into_iter()
                     .map(|(name, _)| name)
                     .collect(),
-                wanted: None,
+                wanted: self.wanted.clone(),
                 further: egressd::observation::Further::default(),
                 name: "api".to_owned(),
                 host,
                 port: 443,
-                path: self.path.clone().unwrap_or_default(),
+                path: self.path.clone().unwrap_or_else(minimal),
                 provider,
                 key,
                 needs: Needs::Any,
                 budget: [1.0; 3],
                 controls: 1,
                 private: Vec::new(),
-                ours: false,
+                ours: self.ours,
             },
             walks: vec![Walk {
                 route: "direct".to_owned(),
@@ -201,6 +208,7 @@ impl Row {
         let finding = verdict.finding.as_ref();
         let gateway = verdict.notes.iter().any(|note| note.cause.row().id == "gateway");
         let party = finding.map(|finding| finding.party.label().to_owned());
+        let sure = finding.map(|finding| finding.confidence.label().to_owned());
         let found = [
             ("author", Some(author.label().to_owned()), Some(self.author.clone())),
             (
@@ -213,6 +221,7 @@ impl Row {
             ("request_id", reading.request_id, self.request_id.clone()),
             ("gateway", Some(gateway.to_string()), Some(self.gateway.to_string())),
             ("party", party.clone(), self.party.clone().or(party)),
+            ("confidence", sure.clone(), self.confidence.clone().or(sure)),
         ];
         let wrong = found.into_iter().filter(|(_, found, told)| found != told);
         wrong.map(|(what, found, told)| format!("{what}: found {found:?}, told {told:?}")).collect()

@@ -57,17 +57,18 @@ pub(super) fn of_trip(target: &TargetFacts, trip: &Trip) -> Option<(Reading, Aut
     let response = leg.response.as_ref()?;
     let mut reading = target.provider.read(response);
     // What was asked for is the target's own business, and so is the shape of what is answered.
-    reading.shape |= target
-        .wanted
-        .as_ref()
-        .is_some_and(|wanted| wanted.has_status(response.status) && is_content(target, response));
-    let author = of(target, leg, response, &reading);
+    let declared = is_declared(target, response);
+    reading.shape |= declared;
+    let author = of(target, leg, &reading, declared)?;
     Some((reading, author))
 }
 
-fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -> Author {
+fn of(target: &TargetFacts, leg: &Leg, reading: &Reading, declared: bool) -> Option<Author> {
+    let response = leg.response.as_ref()?;
     let owned = target.provider.owns(&target.host);
     let shape = reading.shape || !owned && reading.relayed;
+    // Where somebody on the way can answer, an error has to have a word that he would not write.
+    let spoken = shape && (is_success(response) || reading.documented || declared);
     // Whatever passes an edge of its own has that edge's marks; the provider's edge is before its own hosts alone.
     let by_edge = if owned { reading.edge_mark } else { is_made_by_edge(response) };
     let marked = || {
@@ -79,7 +80,7 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
             None
         }
     };
-    match leg.chain.as_ref().map(|chain| chain.trust()) {
+    Some(match leg.chain.as_ref().map(|chain| chain.trust()) {
         Some(Trust::Public) => {
             // Gateways have errors of their own shapes; pages are an edge's.
             let elsewhere = !owned && is_json(response);
@@ -89,15 +90,17 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
         }
         // Marks pass through an inspecting device unchanged. Without one the provider's own host did
         // not answer; any other host may be a gateway or a service of the organisation's own.
-        Some(Trust::System | Trust::Organisation) => marked().unwrap_or(match (owned, shape) {
-            (false, true) => Author::Origin,
-            (true, false) => Author::Middlebox,
-            (true, true) | (false, false) => Author::Unknown,
+        Some(Trust::System | Trust::Organisation) => marked().unwrap_or(if owned {
+            if shape { Author::Unknown } else { Author::Middlebox }
+        } else if spoken {
+            Author::Origin
+        } else {
+            Author::Unknown
         }),
         Some(Trust::None) => Author::Unknown,
         // Plain HTTP: anybody on the way can answer, only the shape speaks for the server.
         None => {
-            if reading.origin_mark || (shape && !is_sign_in(response)) {
+            if reading.origin_mark || (spoken && !is_sign_in(response)) {
                 Author::Origin
             } else if response.header("proxy-authenticate").is_some() {
                 Author::Proxy
@@ -105,7 +108,21 @@ fn of(target: &TargetFacts, leg: &Leg, response: &Response, reading: &Reading) -
                 Author::Unknown
             }
         }
-    }
+    })
+}
+
+fn is_success(response: &Response) -> bool {
+    (200..300).contains(&response.status)
+}
+
+/// Whether it is the answer that was declared, and of such a kind that what stands on the way does not answer it by itself: a
+/// status that devices have, too, says nothing, unless the content that was declared is there.
+fn is_declared(target: &TargetFacts, response: &Response) -> bool {
+    let Some(wanted) = &target.wanted else { return false };
+    let of_devices = matches!(response.status, 300..=399 | 403 | 407 | 451 | 500.. );
+    wanted.has_status(response.status)
+        && is_content(target, response)
+        && (!of_devices || !wanted.json.is_empty() && wanted.has_body(&response.body))
 }
 
 /// Whether it is what an API answers, where that is known; any status that is wanted will do of any other.

@@ -271,6 +271,7 @@ fn read(response: &Response) -> Reading {
         origin_mark: marked && (shape || signed.is_some()),
         edge_mark: is_cloudflare(response),
         shape,
+        documented: is_error,
         relayed: false,
         error_type: said("/error/type"),
         message: said("/error/message"),

@@ -129,6 +129,8 @@ fn read(response: &Response) -> Reading {
         origin_mark: request_id.is_some() || response.header("policy-id").is_some(),
         edge_mark: false,
         shape,
+        documented: document.as_ref().is_some_and(openai::is_error)
+            || error.is_some_and(is_documented),
         relayed: false,
         error_type: word("/code").or_else(|| word("/statusCode")).or_else(|| word("/type")),
         message: word("/message"),
@@ -141,6 +143,26 @@ fn error(document: &Value) -> Option<&Value> {
     let error = document.get("error").filter(|error| error.is_object()).unwrap_or(document);
     let told = error.get("code").or_else(|| error.get("statusCode")).is_some();
     (told && error.get("message").is_some_and(Value::is_string)).then_some(error)
+}
+
+/// Whether its code is one of its own, or API Management speaks of its subscription key.
+fn is_documented(error: &Value) -> bool {
+    const OWN: &[&str] = &[
+        "DeploymentNotFound",
+        "ModelNotFound",
+        "unknown_model",
+        "ModelDeprecated",
+        "PermissionDenied",
+        "AuthorizationFailed",
+        "AuthenticationTypeDisabled",
+        "NoCapacity",
+        "EngineOverloaded",
+        "OperationNotSupported",
+        "content_filter",
+    ];
+    let code = text(error, "/code");
+    code.is_some_and(|code| OWN.contains(&code.as_str()))
+        || has(text(error, "/message").as_deref(), &["subscription key"])
 }
 
 /// A text, or a number as one.

@@ -132,26 +132,27 @@ fn read(response: &Response) -> Reading {
     let document = document(response);
     let kind = response.header("x-amzn-errortype").map(str::to_owned);
     let said = |pointer| document.as_ref().and_then(|document| text(document, pointer));
-    let request_id = response
-        .header("x-amzn-requestid")
-        .or_else(|| response.header("x-amz-request-id"))
-        .or_else(|| response.header("request-id"))
-        .map(str::to_owned);
+    let of_aws = ["x-amzn-requestid", "x-amz-request-id"];
+    let signed = of_aws.iter().find_map(|name| response.header(name));
+    let request_id = signed.or_else(|| response.header("request-id")).map(str::to_owned);
     // `NameException:http://internal…` in the header, `service#NameException` in the body.
     let kind = kind.or_else(|| said("/__type")).map(|kind| {
         let name = kind.split(':').next().unwrap_or_default();
         name.rsplit('#').next().unwrap_or_default().to_owned()
     });
     let words = said("/message").or_else(|| said("/Message"));
-    // Anybody writes a message alone; with the id it is theirs.
+    let of_the_others = document.as_ref().is_some_and(is_error_of_another);
+    let documented = kind.is_some() || of_the_others;
+    // Anybody writes a message alone; with AWS's id it is theirs.
     let shape = document.as_ref().is_some_and(is_theirs)
-        || kind.is_some()
-        || words.is_some() && request_id.is_some();
+        || documented
+        || words.is_some() && signed.is_some();
     let spoken = document.as_ref().map(openai::said).unwrap_or_default();
     Reading {
-        origin_mark: request_id.is_some() && shape,
+        origin_mark: shape && (signed.is_some() || documented && request_id.is_some()),
         edge_mark: false,
         shape,
+        documented,
         relayed: false,
         error_type: kind.or(spoken.error_type),
         message: words.or(spoken.message),
@@ -159,7 +160,7 @@ fn read(response: &Response) -> Reading {
     }
 }
 
-/// An error, a list or an answer of its own, or one in the shape of the APIs that it speaks, too.
+/// A list or an answer of its own, or one in the shape of the APIs that it speaks, too.
 fn is_theirs(document: &Value) -> bool {
     const OWN: &[&str] = &[
         "modelSummaries",
@@ -169,10 +170,11 @@ fn is_theirs(document: &Value) -> bool {
         "inputTokens",
         "output",
     ];
-    OWN.iter().any(|key| document.get(key).is_some())
-        || anthropic::is_error(document)
-        || openai::is_error(document)
-        || openai::is_answer(document)
+    OWN.iter().any(|key| document.get(key).is_some()) || openai::is_answer(document)
+}
+
+fn is_error_of_another(document: &Value) -> bool {
+    anthropic::is_error(document) || openai::is_error(document)
 }
 
 /// The kinds of its errors first: 400 and 403 each stand for several causes.

@@ -189,6 +189,7 @@ fn read(response: &Response) -> Reading {
         // The front end's own pages are timed, too.
         edge_mark: !shape && (is_scaffolding || timed),
         shape,
+        documented: is_error && document.as_ref().is_some_and(has_status),
         relayed: false,
         error_type: document
             .as_ref()
@@ -198,6 +199,13 @@ fn read(response: &Response) -> Reading {
         message: said("/error/message"),
         request_id: None,
     }
+}
+
+/// The status is a name of `google.rpc.Code`, beside a code and a message that anybody writes (google.aip.dev/193).
+fn has_status(document: &Value) -> bool {
+    let is_name = |status: &String| status.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    text(document, "/error/status").is_some_and(|status| is_name(&status))
+        || reason(document).is_some()
 }
 
 /// The reason in the details, which says more than the status (google.aip.dev/193).

@@ -112,6 +112,7 @@ fn read(response: &Response) -> Reading {
         origin_mark: marked,
         edge_mark: false,
         shape: is_error || is_text || document.as_ref().is_some_and(openai::is_answer),
+        documented: document.as_ref().is_some_and(openai::is_error),
         relayed: false,
         error_type: said.error_type,
         message: said.message.or_else(|| line().filter(|_| told).map(str::to_owned)),

@@ -98,6 +98,9 @@ pub struct Reading {
     pub edge_mark: bool,
     /// It has the shape of this API's answers (generic: it is what was asked for).
     pub shape: bool,
+    /// It has a word that the documentation of an API has, this one's or one that gateways relay: a code and a message
+    /// alone are anybody's.
+    pub documented: bool,
     /// It has another API's shape, or one that gateways have.
     pub relayed: bool,
     /// The error's type, as the API names it.

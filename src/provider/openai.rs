@@ -229,6 +229,7 @@ fn read(response: &Response) -> Reading {
         origin_mark: request_id.is_some() && signed || named && shape,
         edge_mark: is_cloudflare(response) && !is_error,
         shape,
+        documented: is_error,
         relayed: false,
         error_type: said.error_type,
         message: said.message,

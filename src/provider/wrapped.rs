@@ -20,22 +20,26 @@ pub(super) fn read(facts: &Facts, response: &Response) -> Reading {
         let said = (facts.read)(&inner);
         return Reading {
             relayed: true,
+            documented: said.documented,
             error_type: said.error_type.or(own.error_type),
             message: said.message.or(own.message),
             request_id: said.request_id.or(own.request_id),
             ..own
         };
     }
+    let other = of_another(response);
     if own.shape {
-        return own;
+        let documented = other.is_some_and(|facts| (facts.read)(response).documented);
+        return Reading { documented: own.documented || documented, ..own };
     }
-    if let Some(facts) = of_another(response) {
+    if let Some(facts) = other {
         let said = (facts.read)(response);
         let error_type = said.error_type.or_else(|| class(said.message.as_deref()));
-        return Reading { relayed: true, error_type, message: said.message, ..own };
+        let documented = said.documented;
+        return Reading { relayed: true, documented, error_type, message: said.message, ..own };
     }
     match of_framework(response) {
-        Some(message) => Reading { relayed: true, message: Some(message), ..own },
+        Some(message) => Reading { relayed: true, documented: true, message: Some(message), ..own },
         None => own,
     }
 }
