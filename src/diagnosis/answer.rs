@@ -5,11 +5,15 @@ use super::case::{Case, Found};
 use super::{Author, Held, TargetFacts};
 use crate::cause::{Cause, Party};
 use crate::observation::{Change, Control, HttpKind, Response, Trust};
-use crate::provider::{Provider, Reading, wraps_an_error};
+use crate::provider::{Provider, Reading, lacks_the_resource, wraps_an_error};
 
 rules! { RULES
     /// A gateway of ours answers in the API's shape that the provider behind it fails.
     GatewayUpstreamFailed behind_our_gateway,
+
+    /// A gateway relays that the provider behind it refuses its key, its account, its address or its country: that is the
+    /// gateway's own, whatever key was sent to it.
+    GatewayUpstreamFailed refuses_the_gateway,
 
     /// The edge asks for what only a browser can do (`cf-mitigated`). It is this egress address that it
     /// distrusts where the API answers on another route.
@@ -72,14 +76,24 @@ pub(super) fn bad_answer(
             (!stays(target, response)).then_some(HttpKind::Redirect)
         }
         300..=399 => Some(HttpKind::Redirect),
-        400..=499 if demands_a_key(target, response, reading, author) => None,
+        400..=499
+            if !is_status_declared(target) && demands_a_key(target, response, reading, author) =>
+        {
+            None
+        }
         400..=499 => Some(HttpKind::Status4xx),
         _ => Some(HttpKind::Status5xx),
     }
 }
 
-/// Whether it asks for the key that was not sent, whatever the API's status for that is.
-fn demands_a_key(
+/// Where the good statuses are declared, no other is good.
+fn is_status_declared(target: &TargetFacts) -> bool {
+    target.wanted.as_ref().is_some_and(|wanted| !wanted.status.is_empty())
+}
+
+/// Whether it asks for the key that was not sent, whatever the API's status for that is. What a gateway relays is said of a
+/// key of its own.
+pub(super) fn demands_a_key(
     target: &TargetFacts,
     response: &Response,
     reading: &Reading,
@@ -87,8 +101,20 @@ fn demands_a_key(
 ) -> bool {
     let theirs = author == Author::Origin
         || (target.provider == Provider::Generic && author == Author::Edge);
-    let missing = || target.provider.cause(response, reading) == Some(Cause::ApiKeyMissing);
-    theirs && !response.keyed && missing()
+    let missing = || meaning(target, response, reading) == Some(Cause::ApiKeyMissing);
+    theirs && !response.keyed && !wraps_an_error(response) && missing()
+}
+
+/// What an error means at this host: its provider's word, but where the front end of another host has one of its own.
+pub(super) fn meaning(
+    target: &TargetFacts,
+    response: &Response,
+    reading: &Reading,
+) -> Option<Cause> {
+    if !target.provider.owns(&target.host) && lacks_the_resource(response) {
+        return Some(Cause::ApiNotFound);
+    }
+    target.provider.cause(response, reading)
 }
 
 /// Whether a redirect leads to the same host.
@@ -167,7 +193,7 @@ fn edge_challenge(case: &Case<'_>) -> Held {
 fn region_not_supported(case: &Case<'_>) -> Held {
     let said = |(response, reading, author): &(&Response, Reading, Author)| {
         author.is_provider()
-            && case.target().provider.cause(response, reading) == Some(Cause::RegionNotSupported)
+            && meaning(case.target(), response, reading) == Some(Cause::RegionNotSupported)
     };
     if bad(case).as_ref().is_some_and(said) {
         let owned = case.target().provider.owns(&case.target().host);
@@ -272,6 +298,31 @@ fn behind_our_gateway(case: &Case<'_>) -> Held {
             Found::high().yes()
         }
         Some(_) | None => Ok(None),
+    }
+}
+
+fn refuses_the_gateway(case: &Case<'_>) -> Held {
+    let Some((response, reading, author)) = bad(case) else { return Ok(None) };
+    let target = case.target();
+    if !author.is_provider() || target.provider.owns(&target.host) || !wraps_an_error(response) {
+        return Ok(None);
+    }
+    let of_its_own = matches!(
+        meaning(target, response, &reading),
+        Some(
+            Cause::ApiKeyInvalid
+                | Cause::ApiKeyMissing
+                | Cause::ApiBilling
+                | Cause::ApiForbidden
+                | Cause::ApiEgressNotAllowed
+                | Cause::RegionNotSupported
+        )
+    );
+    match (of_its_own, target.ours) {
+        (false, _) => Ok(None),
+        (true, true) => Found::high().yes(),
+        // Some gateways pass their client's key on.
+        (true, false) => Found::medium().party(Party::Gateway).yes(),
     }
 }
 

@@ -1,17 +1,20 @@
 //! What the API itself says of a request: the key, the account, the path, the model, its own troubles; and a header
 //! that it misses. Who wrote an answer, and what an edge says, is `answer`.
 
-use super::answer::{bad, bad_answer, by_edge};
+use super::answer::{bad, bad_answer, by_edge, demands_a_key, meaning};
 use super::case::{Case, Found, Needed};
-use super::{Author, Held, Key, author};
+use super::{Author, Confidence, Held, Key, author};
 use crate::cause::{Cause, Party, Status};
 use crate::observation::{Change, Control, Ending, Trust};
-use crate::provider::Provider;
+use crate::provider::{Provider, lacks_the_resource, wraps_an_error};
 
 rules! { RULES
     /// The API says that a header is missing, which was sent: the key's, or another one. Removed on this route
     /// where somebody ends TLS and another route delivers it; else nobody is named.
     HeaderStripped header_stripped,
+
+    /// The API asks for a key where none was sent, and another answer was declared to be the good one.
+    ApiKeyMissing key_demanded,
 
     /// The API does not accept the key that was sent, by its own error type or by 401.
     ApiKeyInvalid key_invalid,
@@ -68,7 +71,7 @@ fn api(case: &Case<'_>) -> Option<Cause> {
     if author == Author::Edge && by_edge(case).is_some() {
         return None;
     }
-    case.target().provider.cause(response, &reading)
+    meaning(case.target(), response, &reading)
 }
 
 fn says(case: &Case<'_>, cause: Cause) -> Held {
@@ -81,6 +84,10 @@ fn says(case: &Case<'_>, cause: Cause) -> Held {
 /// Whether the API misses a header that each of our requests has.
 fn misses_a_header(case: &Case<'_>) -> bool {
     let Some((response, reading, Author::Origin)) = bad(case) else { return false };
+    // What a gateway relays is said of its own request.
+    if wraps_an_error(response) {
+        return false;
+    }
     let message = reading.message.unwrap_or_default().to_ascii_lowercase();
     (400..500).contains(&response.status)
         && ["required", "missing"].iter().any(|word| message.contains(word))
@@ -114,6 +121,17 @@ fn header_stripped(case: &Case<'_>) -> Held {
     Found::undetermined().yes()
 }
 
+fn key_demanded(case: &Case<'_>) -> Held {
+    match bad(case) {
+        Some((response, reading, author))
+            if demands_a_key(case.target(), response, &reading, author) =>
+        {
+            Found::high().yes()
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
 fn key_invalid(case: &Case<'_>) -> Held {
     match case.target().key {
         Key::InForce(_) => says(case, Cause::ApiKeyInvalid),
@@ -134,7 +152,10 @@ fn billing(case: &Case<'_>) -> Held {
 }
 
 fn not_found(case: &Case<'_>) -> Held {
-    let found = says(case, Cause::ApiNotFound)?;
+    // An API Gateway says the same where it wants requests that are signed.
+    let perhaps = bad(case).is_some_and(|(response, ..)| lacks_the_resource(response));
+    let limit = if perhaps { Confidence::Medium } else { Confidence::High };
+    let found = says(case, Cause::ApiNotFound)?.map(|found| found.at_most(limit));
     // A relay of messages alone may know the path, and no method to read it (RFC 9110 15.5.6).
     let unread = bad(case).is_some_and(|(response, ..)| response.status == 405);
     let says_so = found.is_some() || unread && api(case) == Some(Cause::ApiBadRequest);
@@ -156,7 +177,7 @@ fn lacks_the_minimal_request(case: &Case<'_>) -> Result<bool, Needed> {
     let Ending::Answered(_, response) = trip.ending() else { return Ok(false) };
     let Some((reading, author)) = author::of_trip(target, trip) else { return Ok(false) };
     let good = bad_answer(target, response, &reading, author).is_none();
-    let cause = target.provider.cause(response, &reading);
+    let cause = meaning(target, response, &reading);
     Ok(good || author == Author::Origin && cause == Some(Cause::ApiModelUnknown))
 }
 

@@ -3,7 +3,7 @@
 //! that could not be shown, where the server asked for one; and a login at a proxy that asks for it.
 
 use super::case::{Case, Found};
-use super::{Held, Key};
+use super::{Held, Key, answer};
 use crate::observation::{Ending, TlsFailure, TlsKind};
 
 rules! { RULES
@@ -21,7 +21,9 @@ rules! { RULES
 
 fn is(case: &Case<'_>, wanted: impl Fn(&Key) -> bool) -> Held {
     let answered_as_without = case.answer().is_some_and(|(response, reading, author)| {
-        super::answer::bad_answer(case.target(), response, &reading, author).is_none()
+        let target = case.target();
+        answer::bad_answer(target, response, &reading, author).is_none()
+            || answer::demands_a_key(target, response, &reading, author)
     });
     let arrived = matches!(case.trip().ending(), Ending::Answered(..)) && answered_as_without;
     if arrived && wanted(&case.target().key) { Found::high().yes() } else { Ok(None) }

@@ -1,5 +1,6 @@
 //! Any URL: nothing is known of it but what HTTP itself says.
 
+use super::body::{document, text};
 use super::request::Requests;
 use super::{Facts, KeyHeader, Reading};
 use crate::cause::Cause;
@@ -52,6 +53,13 @@ pub fn is_made_by_edge(response: &Response) -> bool {
     let made = ["cf-mitigated", "cf-error-type"];
     made.iter().any(|name| response.header(name).is_some())
         || matches!(response.status, 520..=527 | 530) && response.header("cf-ray").is_some()
+}
+
+/// Amazon API Gateway's answer for a path or a method that it does not have, whatever key was sent
+/// (docs.aws.amazon.com/apigateway, "Gateway response types": `MISSING_AUTHENTICATION_TOKEN`).
+pub fn lacks_the_resource(response: &Response) -> bool {
+    let said = || text(&document(response)?, "/message");
+    response.status == 403 && said().as_deref() == Some("Missing Authentication Token")
 }
 
 /// RFC 9110 15: what a status says of the request, where the API's own words are not known.

@@ -16,7 +16,7 @@ mod wrapped;
 
 use std::fmt;
 
-pub use generic::is_made_by_edge;
+pub use generic::{is_made_by_edge, lacks_the_resource};
 pub use wrapped::wraps_an_error;
 
 use crate::cause::Cause;

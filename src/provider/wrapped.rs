@@ -59,9 +59,12 @@ pub(super) fn cause(facts: &Facts, response: &Response, reading: &Reading) -> Op
     }
 }
 
-/// Whether an API's own error stands inside of a gateway's.
+/// Whether an API's own error stands inside of a gateway's, or the gateway says in words of its own what that API said.
 pub fn wraps_an_error(response: &Response) -> bool {
-    inner(response).is_some()
+    let said = || text(&document(response)?, "/error/message");
+    // The budget is the gateway's own (docs.litellm.ai, "Exception mapping").
+    let of_upstream = || class(said().as_deref()).is_some_and(|name| name != "BudgetExceededError");
+    inner(response).is_some() || of_upstream()
 }
 
 /// `LiteLLM` puts the error as it came, as JSON or as Python writes bytes, behind the words of its own.
