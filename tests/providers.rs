@@ -55,6 +55,9 @@ struct Row {
     /// Whether the host is a gateway of the organisation's own.
     #[serde(default)]
     ours: bool,
+    /// Headers of the request's own, in lower case.
+    #[serde(default)]
+    sent: Vec<String>,
     /// The answer that is wanted, where the request is the target's own.
     wanted: Option<Wanted>,
     /// The status of the same request without the key, where that decides.
@@ -147,6 +150,7 @@ impl Row {
                     .needed_headers()
                     .into_iter()
                     .map(|(name, _)| name)
+                    .chain(self.sent.iter().cloned())
                     .collect(),
                 wanted: self.wanted.clone(),
                 further: egressd::observation::Further::default(),

@@ -85,13 +85,58 @@ fn says(case: &Case<'_>, cause: Cause) -> Held {
 fn misses_a_header(case: &Case<'_>) -> bool {
     let Some((response, reading, Author::Origin)) = bad(case) else { return false };
     // What a gateway relays is said of its own request.
-    if wraps_an_error(response) {
+    if wraps_an_error(response) || !(400..500).contains(&response.status) {
         return false;
     }
     let message = reading.message.unwrap_or_default().to_ascii_lowercase();
-    (400..500).contains(&response.status)
-        && ["required", "missing"].iter().any(|word| message.contains(word))
-        && case.target().headers.iter().any(|name| message.contains(name))
+    let words = words(&message);
+    let sent = case.target().headers.iter();
+    let mut telling = sent.filter(|name| !GENERAL.contains(&name.as_str()));
+    telling.any(|name| says_missing(&words, name))
+}
+
+/// Headers that clients add by themselves: their names are ordinary words, and nobody requires them by name.
+const GENERAL: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "from",
+    "host",
+    "user-agent",
+];
+
+fn words(message: &str) -> Vec<&str> {
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    message.split(|c| !is_of_a_name(c)).filter(|word| !word.is_empty()).collect()
+}
+
+/// Whether a message says of a header that it is not there; a value that does not suit is something else.
+fn says_missing(words: &[&str], name: &str) -> bool {
+    let lacks = |word: &str| matches!(word, "required" | "missing");
+    words.iter().enumerate().filter(|(_, word)| **word == name).any(|(place, _)| {
+        let before = words.get(..place).unwrap_or_default();
+        let after = words.get(place + 1..).unwrap_or_default();
+        match (before, after) {
+            (_, ["header", "is", word, rest @ ..] | ["header", word, rest @ ..])
+                if lacks(word) =>
+            {
+                rest.first() != Some(&"to")
+            }
+            ([.., "header"], ["is", word, rest @ ..]) if lacks(word) => {
+                rest.first() != Some(&"to")
+            }
+            ([.., "missing"] | [.., "missing", "required" | "the"], ["header", ..])
+            | ([.., "missing", "header"] | [.., "missing", "required" | "request", "header"], _) => {
+                true
+            }
+            _ => false,
+        }
+    })
 }
 
 /// Whether the API misses the key that was sent.
@@ -103,15 +148,50 @@ fn is_keyed(case: &Case<'_>) -> bool {
     case.answer().is_some_and(|(response, ..)| response.keyed)
 }
 
+/// What is missed, if anything is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missed {
+    Header,
+    Key,
+}
+
+fn missed(case: &Case<'_>) -> Option<Missed> {
+    if misses_a_header(case) {
+        Some(Missed::Header)
+    } else if misses_the_key(case) {
+        Some(Missed::Key)
+    } else {
+        None
+    }
+}
+
+/// Whether an answer over another route comes after what was missed here was looked at there.
+fn delivers(other: &Case<'_>, what: Missed) -> bool {
+    let Some((response, reading, Author::Origin)) = other.answer() else { return false };
+    if wraps_an_error(response) || missed(other).is_some() {
+        return false;
+    }
+    if (200..300).contains(&response.status) {
+        return true;
+    }
+    match meaning(other.target(), response, &reading) {
+        // Keys are read before or after other headers, as the API likes.
+        Some(Cause::ApiKeyInvalid | Cause::ApiForbidden | Cause::ApiEgressNotAllowed) => {
+            what == Missed::Key
+        }
+        Some(Cause::ApiBilling | Cause::ApiModelUnknown | Cause::ApiRateLimited) => true,
+        Some(Cause::ApiBadRequest) => {
+            let message = reading.message.unwrap_or_default().to_ascii_lowercase();
+            !message.is_empty() && !words(&message).contains(&"header")
+        }
+        Some(_) | None => false,
+    }
+}
+
 fn header_stripped(case: &Case<'_>) -> Held {
-    let misses: fn(&Case<'_>) -> bool = match (misses_a_header(case), misses_the_key(case)) {
-        (true, _) => misses_a_header,
-        (false, true) => misses_the_key,
-        (false, false) => return Ok(None),
-    };
-    let delivered = case.others().any(|other| {
-        other.answered_by_provider() && !misses(&other) && is_keyed(&other) == is_keyed(case)
-    });
+    let Some(what) = missed(case) else { return Ok(None) };
+    let delivered =
+        case.others().any(|other| delivers(&other, what) && is_keyed(&other) == is_keyed(case));
     // Nobody on the way can take out of TLS what he does not end.
     let opened = case.chain().is_none_or(|chain| chain.trust() != Trust::Public);
     if delivered && opened {
