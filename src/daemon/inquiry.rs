@@ -225,6 +225,7 @@ impl Inquiry {
             controls: self.context.plan.controls.len(),
             private: self.target.private.clone(),
             ours: self.target.ours,
+            own_roots: self.target.trust.is_some(),
             headers: self.target.sent_headers(),
             wanted: self.target.request.as_ref().map(|own| own.wanted.clone()),
             further: self.target.further,

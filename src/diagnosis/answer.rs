@@ -5,7 +5,7 @@ use super::case::{Case, Found};
 use super::{Author, Held, TargetFacts};
 use crate::cause::{Cause, Party};
 use crate::observation::{Change, Control, HttpKind, Response, Trust};
-use crate::provider::{Provider, Reading, lacks_the_resource, wraps_an_error};
+use crate::provider::{Provider, Reading, is_made_by_edge, lacks_the_resource, wraps_an_error};
 
 rules! { RULES
     /// A gateway of ours answers in the API's shape that the provider behind it fails.
@@ -20,11 +20,12 @@ rules! { RULES
     EdgeChallenge edge_challenge,
 
     /// The API or its edge says that the country of this egress address is not served. The edge's 403 "forbidden" says
-    /// it of a request without a key, and does not mean the account then; where such a request could not be made, nobody
-    /// is named. Behind a gateway the egress is the gateway's.
+    /// it of a request without a key, and does not mean the account then; where such a request could not be made, or what is
+    /// asked for is not the API's, nobody is named. Behind a gateway the egress is the gateway's.
     RegionNotSupported region_not_supported,
 
-    /// The edge answers 429 without the API's mark: it limits this egress address, not the account.
+    /// The edge answers 429 without the API's mark: it limits this egress address, not the account. An unmarked one of
+    /// another host is its own front end's.
     EdgeRateLimited edge_rate_limited,
 
     /// The edge or the API answers 413: the request is larger than it takes.
@@ -34,14 +35,15 @@ rules! { RULES
     /// (developers.cloudflare.com, "Cloudflare 5xx errors").
     EdgeOriginUnreachable edge_origin_unreachable,
 
-    /// The edge answers with a 5xx of its own, other than those for an API that it does not reach.
+    /// The edge answers with a 5xx of its own, other than those for an API that it does not reach. An unmarked one of
+    /// another host than the provider's is its own front end's.
     EdgeFailed edge_failed,
 
     /// The edge answers 400 by itself: what it got is no request that it can pass on (RFC 9110 15.5.1). Or a port that
     /// speaks TLS was asked in plain HTTP, and says so.
     ApiBadRequest not_for_the_edge,
 
-    /// The edge refuses with a 4xx that is no challenge and not about country, rate, size or the request. It is this egress
+    /// The edge refuses with a 4xx that is no challenge and not about country, rate, size, path or the request. It is this egress
     /// address that it refuses where the API answers on another route; a 403 "forbidden" to a request with a
     /// key is left to the account.
     EdgeBlocked edge_blocked,
@@ -159,6 +161,20 @@ pub(super) fn by_edge<'a>(case: &Case<'a>) -> Option<(&'a Response, Reading)> {
     (author == Author::Edge && known).then_some((response, reading))
 }
 
+/// Whether a page without the mark of an edge comes from another host than the provider's own: that is what stands
+/// before the gateway there.
+fn is_of_a_front_end(case: &Case<'_>, response: &Response) -> bool {
+    !case.target().provider.owns(&case.target().host) && !is_made_by_edge(response)
+}
+
+/// A path that an edge, or what stands before a gateway, does not know (RFC 9110 15.5.5, 15.5.6, 15.5.11).
+pub(super) fn unknown_to_the_front(case: &Case<'_>) -> Option<Found> {
+    let (response, reading) = by_edge(case)?;
+    let of_the_path = matches!(response.status, 404 | 405 | 410) && !another_egress_passes(case);
+    let found = if reading.edge_mark { Found::high() } else { Found::medium() };
+    of_the_path.then_some(found)
+}
+
 /// Who owns the address that the edge sees.
 fn egress_owner(case: &Case<'_>) -> Party {
     if case.proxied() { Party::Proxy } else { Party::Network }
@@ -204,6 +220,10 @@ fn region_not_supported(case: &Case<'_>) -> Held {
     if response.status != 403 || reading.error_type.as_deref() != Some("forbidden") {
         return Ok(None);
     }
+    // A URL that is none of the API's is forbidden with the same words.
+    if case.target().provider.facts().requests.endpoint(&case.target().path).is_none() {
+        return Found::undetermined().yes();
+    }
     let found = Found::high().party(egress_owner(case));
     if !response.keyed {
         return found.yes();
@@ -218,6 +238,9 @@ fn region_not_supported(case: &Case<'_>) -> Held {
 fn edge_rate_limited(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, _)) if response.status == 429 => {
+            if is_of_a_front_end(case, response) {
+                return Found::medium().party(Party::Gateway).yes();
+            }
             Found::high().party(egress_owner(case)).yes()
         }
         _ => Ok(None),
@@ -242,7 +265,11 @@ fn edge_origin_unreachable(case: &Case<'_>) -> Held {
 
 fn edge_failed(case: &Case<'_>) -> Held {
     match by_edge(case) {
-        Some((response, _)) if response.status >= 500 => Found::high().yes(),
+        Some((response, _)) if response.status >= 500 => {
+            let of_a_front_end = is_of_a_front_end(case, response);
+            let found = Found::high();
+            if of_a_front_end { found.party(Party::Gateway).yes() } else { found.yes() }
+        }
         _ => Ok(None),
     }
 }
@@ -268,8 +295,11 @@ fn edge_blocked(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, reading)) if (400..500).contains(&response.status) => {
             let by_account = reading.error_type.as_deref() == Some("forbidden") && response.keyed;
-            if by_account {
+            if by_account || unknown_to_the_front(case).is_some() {
                 return Ok(None);
+            }
+            if is_of_a_front_end(case, response) && !another_egress_passes(case) {
+                return Found::medium().party(Party::Gateway).yes();
             }
             of_egress(case).yes()
         }

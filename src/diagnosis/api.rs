@@ -1,7 +1,7 @@
 //! What the API itself says of a request: the key, the account, the path, the model, its own troubles; and a header
 //! that it misses. Who wrote an answer, and what an edge says, is `answer`.
 
-use super::answer::{bad, bad_answer, by_edge, demands_a_key, meaning};
+use super::answer::{bad, bad_answer, by_edge, demands_a_key, meaning, unknown_to_the_front};
 use super::case::{Case, Found, Needed};
 use super::{Author, Confidence, Held, Key, author};
 use crate::cause::{Cause, Party, Status};
@@ -29,7 +29,8 @@ rules! { RULES
     /// The API names billing, credit or a spend limit, or answers 402.
     ApiBilling billing,
 
-    /// The API does not know the path, by its own error type, 404 or 410. A gateway that does not know the minimal
+    /// The API does not know the path, by its own error type, 404 or 410; or its edge or front end, by 404, 405 or 410 of
+    /// its own. A gateway that does not know the minimal
     /// request, by these or by 405, and answers another one that costs nothing, is degraded.
     ApiNotFound not_found,
 
@@ -238,6 +239,7 @@ fn not_found(case: &Case<'_>) -> Held {
     let found = says(case, Cause::ApiNotFound)?.map(|found| found.at_most(limit));
     // A relay of messages alone may know the path, and no method to read it (RFC 9110 15.5.6).
     let unread = bad(case).is_some_and(|(response, ..)| response.status == 405);
+    let found = found.or_else(|| unknown_to_the_front(case));
     let says_so = found.is_some() || unread && api(case) == Some(Cause::ApiBadRequest);
     if says_so && lacks_the_minimal_request(case)? {
         return Found::high().status(Status::Degraded).by(Control::LargerBody).yes();

@@ -99,6 +99,8 @@ pub struct TargetFacts {
     pub private: Vec<Range>,
     /// Whether it is a gateway of the organisation's own.
     pub ours: bool,
+    /// Whether roots were given for it alone, so that its certificate need not be a public one.
+    pub own_roots: bool,
     /// The headers that each of its requests has beside the key, in lower case.
     pub headers: Vec<String>,
     /// The answer that is wanted, where the request is the target's own.

@@ -2,6 +2,7 @@
 
 use super::case::{Case, Found};
 use crate::observation::{ChainVerdict, Change, Failure, Leg, Login, ProxyFailure, Source};
+use crate::provider::Provider;
 
 /// What stands for each slot.
 pub(super) struct Slots {
@@ -20,7 +21,7 @@ pub(super) struct Slots {
     pub(super) bundle: String,
     pub(super) body: String,
     pub(super) idle: String,
-    pub(super) ours: bool,
+    pub(super) at_gateway: bool,
 }
 
 /// What is said of a login and of the proxy's own TLS.
@@ -115,7 +116,8 @@ impl Slots {
             if text.is_empty() { otherwise.to_owned() } else { text }
         };
         Self {
-            ours: target.ours,
+            at_gateway: target.ours
+                || target.provider != Provider::Generic && !target.provider.owns(&target.host),
             host: target.host.clone(),
             port: target.port.to_string(),
             address: address.map_or_else(looked_up, |address| address.ip().to_string()),
@@ -144,9 +146,10 @@ impl Slots {
 
     pub(super) fn fill(&self, text: &str) -> String {
         let mut out = text.to_owned();
-        if self.ours {
-            // What others have at the provider, we have at our gateway.
+        if self.at_gateway {
+            // What others have at the provider, stands at the gateway there.
             out = out.replace("the provider's edge", "the gateway");
+            out = out.replace("watch the provider's status page", "ask the owner of {host}");
         }
         for (slot, value) in [
             ("{host}", &self.host),

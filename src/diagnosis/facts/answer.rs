@@ -12,7 +12,8 @@ rules! { FACTS
     TlsAddressDiffers address_differs,
 
     /// The certificate is accepted by this host's store or the organisation's roots, and not by the public
-    /// ones. Proven at a provider's own host; any other may have a certificate of the organisation's by itself.
+    /// ones. Proven at a provider's own host; any other may have a certificate of the organisation's by itself,
+    /// and has where roots were given for it alone.
     TlsInspected inspected,
 
     /// This host accepts the chain, and a bundle of `trust.also` does not.
@@ -109,6 +110,8 @@ fn inspected(case: &Case<'_>) -> Held {
     let own_host = case.target().provider.owns(&case.target().host);
     match case.chain().map(crate::observation::Chain::trust) {
         Some(Trust::System | Trust::Organisation) if own_host => Found::high().yes(),
+        // The roots that were given for it say who signs its certificate.
+        Some(Trust::System | Trust::Organisation) if case.target().own_roots => Ok(None),
         Some(Trust::System | Trust::Organisation) => Found::medium().yes(),
         Some(Trust::Public | Trust::None) | None => Ok(None),
     }
