@@ -232,7 +232,7 @@ pub struct Target {
     /// Whose roots count for it alone.
     pub trust: Option<Spanned<TargetTrust>>,
     /// Whether the key is sent over an inspected chain; left out: it is.
-    pub key_through_inspection: Option<bool>,
+    pub key_through_inspection: Option<Spanned<bool>>,
     /// What is asked for instead of the provider's minimal request.
     pub request: Option<Spanned<Request>>,
     /// Whether a streamed answer is tested.

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::legs::Walked;
-use super::{Network, chosen, dns, http, now};
-use crate::observation::{Leg, Trip};
+use super::{Network, chosen, dns, http, now, sendable};
+use crate::observation::{Leg, Response, Trip};
 use crate::plan::TripPlan;
 
 impl Network {
@@ -72,8 +72,11 @@ impl Network {
                 let around = http::Around { gauge: &arrived.gauge, deadline, asked: arrived.asked };
                 let tls = plan.tls.is_some();
                 let wait = (silence, plan.timeout);
-                let asked = http::hold(&plan.request, arrived.stream, tls, &around, wait).await;
-                (leg.response, leg.stop, leg.held) = asked;
+                let (request, withheld) = sendable(&plan.request, &leg);
+                let (response, stop, held) =
+                    http::hold(&request, arrived.stream, tls, &around, wait).await;
+                leg.response = response.map(|response| Response { withheld, ..response });
+                (leg.stop, leg.held) = (stop, held);
                 leg
             }
             Walked::Leg(leg, None) | Walked::NoRoute(leg) => leg,

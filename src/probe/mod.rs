@@ -21,6 +21,7 @@ mod tls;
 #[cfg(not(feature = "pac"))]
 mod without_pac;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -225,12 +226,8 @@ impl Network {
 async fn ask(plan: &TripPlan, leg: &mut Leg, arrived: Arrived, deadline: Instant) -> Vec<u8> {
     let Arrived { stream, gauge, http2, asked } = arrived;
     let around = http::Around { gauge: &gauge, deadline, asked };
-    let public = leg.chain.as_ref().is_some_and(|chain| chain.trust() == Verified::Public);
-    let withheld =
-        plan.request.key_wants_public_chain && !public && !plan.request.secrets.is_empty();
-    let bare = withheld.then(|| RequestPlan { secrets: Vec::new(), ..plan.request.clone() });
-    let request = bare.as_ref().unwrap_or(&plan.request);
-    let exchange = http::request(request, stream, (plan.tls.is_some(), http2), &around).await;
+    let (request, withheld) = sendable(&plan.request, leg);
+    let exchange = http::request(&request, stream, (plan.tls.is_some(), http2), &around).await;
     leg.response = exchange.response.map(|response| Response { withheld, ..response });
     leg.stop = exchange.stop;
     let Some(response) = leg.response.as_mut().filter(|_| plan.request.file) else {
@@ -239,6 +236,15 @@ async fn ask(plan: &TripPlan, leg: &mut Leg, arrived: Arrived, deadline: Instant
     // The text is the bytes, unless they are none.
     let text = std::mem::take(&mut response.body).into_bytes();
     if exchange.bytes.is_empty() { text } else { exchange.bytes }
+}
+
+/// The request as it may be sent on this leg, whoever sends it, and whether its secrets were left out for that.
+fn sendable<'a>(request: &'a RequestPlan, leg: &Leg) -> (Cow<'a, RequestPlan>, bool) {
+    let public = leg.chain.as_ref().is_some_and(|chain| chain.trust() == Verified::Public);
+    if public || !request.key_wants_public_chain || request.secrets.is_empty() {
+        return (Cow::Borrowed(request), false);
+    }
+    (Cow::Owned(RequestPlan { secrets: Vec::new(), ..request.clone() }), true)
 }
 
 /// The addresses that this trip is to try.

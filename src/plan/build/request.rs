@@ -165,6 +165,22 @@ impl Build<'_> {
         wanted
     }
 
+    /// Whether its key may go over an inspected chain. Where no public root counts, one that may not would go nowhere.
+    pub(super) fn key_goes(&mut self, target: &config::Target) -> bool {
+        let Some(goes) = &target.key_through_inspection else { return true };
+        let public = target.trust.as_ref().is_none_or(|trust| match trust.get_ref() {
+            TargetTrust::Word(word) => word == "public",
+            TargetTrust::File(_) => false,
+        });
+        if !goes.get_ref() && !public {
+            let what = "the key would never be sent: no public root counts for this target";
+            let help =
+                "leave out `key_through_inspection`, or `trust`, or write trust = \"public\"";
+            self.fault(goes.span(), what, help);
+        }
+        *goes.get_ref()
+    }
+
     /// The roots that count for it alone; none: those of `[trust]`.
     pub(super) fn trust_of(
         &mut self,
