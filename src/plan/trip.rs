@@ -240,9 +240,7 @@ impl Plan {
         if let Some(tls) = &mut trip.tls {
             tls.trust.clone_from(&target.trust);
         }
-        // Where other roots than the public ones count on purpose, it is no inspection.
-        let asked_for = !target.key_through_inspection && target.trust.is_none();
-        trip.request.key_wants_public_chain = asked_for;
+        trip.request.key_wants_public_chain = !target.key_through_inspection;
         trip
     }
 

@@ -62,7 +62,6 @@ impl Build<'_> {
             .and_then(|table| self.client_cert(table, endpoint.as_ref()));
         let request = self.own_request(target, provider, endpoint.as_mut());
         let trust = target.trust.as_ref().map(|trust| self.trust_of(trust, config));
-        let key_through_inspection = self.key_goes(target);
         let interval = target.interval.as_ref().unwrap_or(&config.probe.interval);
         let timeout = target.timeout.as_ref().unwrap_or(&config.probe.timeout);
         if timeout.get_ref() > interval.get_ref() {
@@ -98,7 +97,7 @@ impl Build<'_> {
             private,
             ours,
             trust: trust.flatten(),
-            key_through_inspection,
+            key_through_inspection: self.key_goes(target),
             request,
             further,
             labels: target.labels.iter().map(|(k, v)| (k.get_ref().clone(), v.clone())).collect(),
