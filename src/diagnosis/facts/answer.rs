@@ -31,6 +31,10 @@ rules! { FACTS
     /// No key is configured, and the API asks for one: that proves the way, and nothing is wrong.
     ApiKeyMissing no_key_configured,
 
+    /// The configured key was left out, because no public CA vouches for the chain and `key_through_inspection` is
+    /// off: the way is proven, and whether the API accepts the key is not.
+    ApiKeyMissing key_withheld,
+
     /// The answer is good, and says by `deprecation` (RFC 9745), `sunset` (RFC 8594) or a warning 299 that this
     /// way of asking will end; or what is asked for is deprecated by the API's own documentation.
     ApiDeprecated to_end,
@@ -136,6 +140,15 @@ fn no_key_configured(case: &Case<'_>) -> Held {
         Found::high().status(Status::Ok).yes()
     } else {
         Ok(None)
+    }
+}
+
+fn key_withheld(case: &Case<'_>) -> Held {
+    match case.answer() {
+        Some((response, ..)) if response.withheld && case.symptom().is_none() => {
+            Found::high().status(Status::Ok).yes()
+        }
+        Some(_) | None => Ok(None),
     }
 }
 
