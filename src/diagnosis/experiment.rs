@@ -219,7 +219,9 @@ fn line(case: &Case<'_>, outcome: &Outcome) -> EvidenceLine {
         Ok(trip) => {
             let passes = match change {
                 // Whose answer it is counts here.
-                Change::LargerBody(_) | Change::ClampedBody(_) => body::passes(case.target(), trip),
+                Change::LargerBody(_) | Change::ClampedBody(_) | Change::RepeatedBody(_) => {
+                    body::passes(case.target(), trip)
+                }
                 _ => passed(control, trip),
             };
             let result = if passes { ControlResult::Passed } else { ControlResult::Failed };
@@ -261,7 +263,9 @@ fn detail(control: Control, trip: &Trip) -> String {
 fn beyond(change: Change, trip: &Trip) -> Option<String> {
     let bytes = match change {
         Change::LargerBody(0) => "small body".to_owned(),
-        Change::LargerBody(bytes) | Change::ClampedBody(bytes) => format!("body of {bytes} B"),
+        Change::LargerBody(bytes) | Change::ClampedBody(bytes) | Change::RepeatedBody(bytes) => {
+            format!("body of {bytes} B")
+        }
         Change::IdleHold => return Some(idle::words(trip)),
         Change::Stream => {
             let response = trip.leading()?.response.as_ref()?;

@@ -216,6 +216,8 @@ pub enum Change {
     LargerBody(u32),
     /// The same, with segments that pass every link.
     ClampedBody(u32),
+    /// The request with a body, once more as it is.
+    RepeatedBody(u32),
     /// The provider's request whose answer is streamed.
     Stream,
     /// Two requests on each of several connections, with a silence between.
@@ -225,7 +227,9 @@ pub enum Change {
 impl Change {
     /// Whether it is one that a target asks for, whatever fails: the ordinary request's kind, with the key.
     pub fn is_asked_for(self) -> bool {
-        matches!(self, Self::LargerBody(_) | Self::ClampedBody(_) | Self::Stream | Self::IdleHold)
+        let is_body =
+            matches!(self, Self::LargerBody(_) | Self::ClampedBody(_) | Self::RepeatedBody(_));
+        is_body || matches!(self, Self::Stream | Self::IdleHold)
     }
 
     /// The control that it is.
@@ -252,7 +256,7 @@ impl Change {
             Self::UnanswerableResolver => Control::UnanswerableResolver,
             Self::SmallHello(_) => Control::SmallHello,
             Self::ClampedSegments(_) | Self::ClampedBody(_) => Control::ClampedSegments,
-            Self::LargerBody(_) => Control::LargerBody,
+            Self::LargerBody(_) | Self::RepeatedBody(_) => Control::LargerBody,
             Self::Stream => Control::Stream,
             Self::IdleHold => Control::IdleHold,
             Self::TtlWalk(..) => Control::TtlWalk,

@@ -245,6 +245,9 @@ pub struct HttpFailure {
     /// How HTTP/2 was ended.
     #[serde(default)]
     pub h2: Option<H2End>,
+    /// Whether an end was announced inside of TLS, which only its peer can do (RFC 8446 6.1).
+    #[serde(default)]
+    pub notified: bool,
     /// Bytes of the answer that came, above TLS.
     #[serde(default)]
     pub received: u64,

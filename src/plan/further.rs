@@ -48,7 +48,9 @@ pub(super) fn request(
     }
     let facts = target.provider.facts();
     let (post, bytes) = match change {
-        Change::LargerBody(bytes) | Change::ClampedBody(bytes) => (facts.counting, bytes),
+        Change::LargerBody(bytes) | Change::ClampedBody(bytes) | Change::RepeatedBody(bytes) => {
+            (facts.counting, bytes)
+        }
         // Without a key nothing is streamed.
         Change::Stream if base.request.secrets.is_empty() => return Err(NotRun::NotConfigured),
         Change::Stream => (facts.streaming, 0),

@@ -37,9 +37,6 @@ impl Plan {
         let mut trip = base.clone();
         match change {
             Change::Repeat => return Ok(trip),
-            Change::LargerBody(_) | Change::ClampedBody(_) | Change::Stream | Change::IdleHold => {
-                return further::request(target, base, change);
-            }
             Change::ControlHost(_)
             | Change::ControlName(_)
             | Change::RandomName
@@ -73,6 +70,11 @@ impl Plan {
             Change::Http1 => tls(&mut trip)?.hello.alpn = Alpn::Http1,
             Change::NoKey if trip.request.secrets.is_empty() => return Err(NotRun::NotApplicable),
             Change::NoKey => {}
+            Change::LargerBody(_)
+            | Change::ClampedBody(_)
+            | Change::RepeatedBody(_)
+            | Change::Stream
+            | Change::IdleHold => return further::request(target, base, change),
         }
         trip.request.secrets.clear();
         if let Some(tls) = &mut trip.tls {

@@ -29,6 +29,7 @@ pub(super) struct Counts {
     first: Mutex<Vec<u8>>,
     refusal: Mutex<Option<rustls::Error>>,
     reset: AtomicBool,
+    torn: AtomicBool,
     /// The length of the last write, and its first seven bytes.
     last: AtomicU64,
 }
@@ -43,6 +44,7 @@ impl Counts {
             first: Mutex::new(Vec::with_capacity(KEPT)),
             refusal: Mutex::new(None),
             reset: AtomicBool::new(false),
+            torn: AtomicBool::new(false),
             last: AtomicU64::new(0),
         })
     }
@@ -88,6 +90,11 @@ impl Counts {
         self.reset.load(Ordering::Relaxed)
     }
 
+    /// Whether TLS below ended without a word of its own (RFC 8446 6.1).
+    pub(super) fn was_torn(&self) -> bool {
+        self.torn.load(Ordering::Relaxed)
+    }
+
     /// The length of the last write (255 for any longer one), and its first seven bytes: what ends a
     /// handshake from our side is an alert, and each record is a write.
     pub(super) fn last_write(&self) -> (u8, [u8; 7]) {
@@ -106,6 +113,9 @@ impl Counts {
     fn note_error(&self, error: &io::Error) {
         if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
             self.reset.store(true, Ordering::Relaxed);
+        }
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            self.torn.store(true, Ordering::Relaxed);
         }
         let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         if let (Some(error), Ok(mut refusal)) = (of_tls, self.refusal.lock()) {
@@ -138,6 +148,46 @@ pub(super) struct Counted<S> {
     before: Vec<u8>,
     begin: usize,
     split: Split,
+    deaf: Deaf,
+}
+
+/// What becomes of writes to a peer that does not listen any more.
+#[derive(Debug)]
+enum Deaf {
+    /// They fail.
+    Tells,
+    /// They go nowhere: what the peer has said before is read first (RFC 9112 9.3), then comes the write's error.
+    ReadsOn(Option<io::Error>),
+}
+
+impl Deaf {
+    /// Puts an error of a write aside, and says whether it did.
+    fn keeps(&mut self, error: &io::Error) -> bool {
+        let Self::ReadsOn(first) = self else { return false };
+        let gone = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+        );
+        if gone {
+            // A system's error has no more than its number to it; one of TLS says more, and is no such.
+            let same = error.raw_os_error().map(io::Error::from_raw_os_error);
+            first.get_or_insert(same.unwrap_or_else(|| error.kind().into()));
+        }
+        gone
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::ReadsOn(Some(_)))
+    }
+
+    /// The error that was put aside.
+    fn told(&self) -> Option<io::Error> {
+        let Self::ReadsOn(Some(error)) = self else { return None };
+        let same = error.raw_os_error().map(io::Error::from_raw_os_error);
+        Some(same.unwrap_or_else(|| error.kind().into()))
+    }
 }
 
 /// How the next write leaves.
@@ -153,7 +203,13 @@ enum Split {
 
 impl<S> Counted<S> {
     pub(super) fn new(inner: S, counts: Arc<Counts>) -> Self {
-        Self { inner, counts, listener: None, before: Vec::new(), begin: 0, split: Split::No }
+        let (before, split, deaf) = (Vec::new(), Split::No, Deaf::Tells);
+        Self { inner, counts, listener: None, before, begin: 0, split, deaf }
+    }
+
+    /// The same; where the peer takes no more, what it said is read before that is told.
+    pub(super) fn reads_on(self) -> Self {
+        Self { deaf: Deaf::ReadsOn(None), ..self }
     }
 
     /// The same, and somebody listens.
@@ -221,6 +277,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         {
             this.note(new);
         }
+        let nothing = buffer.filled().len() == filled && buffer.remaining() > 0;
+        let answer = match (answer, this.deaf.told()) {
+            // The kernel tells an error once, and then that all is over.
+            (Poll::Ready(Ok(())), Some(error)) if nothing => Poll::Ready(Err(error)),
+            (Poll::Ready(Err(_)), Some(error)) => Poll::Ready(Err(error)),
+            (answer, _) => answer,
+        };
         if let Poll::Ready(Err(error)) = &answer {
             this.counts.note_error(error);
         }
@@ -235,9 +298,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.deaf.is_gone() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let Some(bytes) = this.due(context, bytes) else { return Poll::Pending };
         let answer = Pin::new(&mut this.inner).poll_write(context, bytes);
         match &answer {
+            Poll::Ready(Err(error)) if this.deaf.keeps(error) => {
+                return Poll::Ready(Ok(bytes.len()));
+            }
             Poll::Ready(Ok(count)) => {
                 this.counts.note_write(bytes.get(..*count).unwrap_or(bytes));
                 if matches!(this.split, Split::Half) {
@@ -262,8 +331,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
             return self.poll_write(context, first.map_or(&[], |buffer| &**buffer));
         }
         let this = self.get_mut();
+        let all = || Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()));
+        if this.deaf.is_gone() {
+            return all();
+        }
         let answer = Pin::new(&mut this.inner).poll_write_vectored(context, buffers);
         match &answer {
+            Poll::Ready(Err(error)) if this.deaf.keeps(error) => return all(),
             Poll::Ready(Ok(count)) => {
                 let mut left = *count;
                 for buffer in buffers {
@@ -281,10 +355,69 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+        let this = self.get_mut();
+        if this.deaf.is_gone() {
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut this.inner).poll_flush(context) {
+            Poll::Ready(Err(error)) if this.deaf.keeps(&error) => Poll::Ready(Ok(())),
+            answer => answer,
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// What it has said can be read; it takes nothing.
+    struct Gone(&'static [u8]);
+
+    impl AsyncRead for Gone {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(std::mem::take(&mut self.get_mut().0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::Error::from_raw_os_error(libc::ECONNRESET)))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_peer_said_comes_before_the_error_of_a_write() {
+        let counts = || Counts::with_limit(1000);
+        let mut tells = Counted::new(Gone(b"413"), counts());
+        assert!(tells.write_all(b"body").await.is_err());
+        let mut reads_on = Counted::new(Gone(b"413"), counts()).reads_on();
+        reads_on.write_all(b"body").await.unwrap();
+        reads_on.flush().await.unwrap();
+        let mut said = Vec::new();
+        let error = reads_on.read_to_end(&mut said).await.unwrap_err();
+        assert_eq!((said.as_slice(), error.raw_os_error()), (&b"413"[..], Some(libc::ECONNRESET)));
+        assert!(reads_on.counts.was_reset());
     }
 }

@@ -57,6 +57,8 @@ pub(crate) enum Behaviour {
     H2ResetInBody(u32),
     CloseWithoutByte,
     ResetWithoutByte,
+    /// Answers as soon as the head is there, reads nothing of a body, and resets.
+    RefusesEarly(String),
     /// Half a head, then silence.
     HalfHeadThenStall,
     /// Half a head, then the end.
@@ -206,6 +208,9 @@ pub(crate) async fn serve<S>(
     }
     if let Behaviour::Idles(silence, ending) = behaviour {
         return raw::idle(stream, record, (*silence, *ending), requests).await;
+    }
+    if let Behaviour::RefusesEarly(answer) = behaviour {
+        return raw::refuse_early(stream, record, answer).await;
     }
     if let Some(script) = raw::script(behaviour) {
         return raw::play(stream, record, script, requests).await;

@@ -7,19 +7,25 @@ use crate::diagnosis::{Author, Held, TargetFacts, author};
 use crate::observation::{Change, Control, Ending, Failure, HttpKind, Leg, Socket, Trip, Trust};
 
 rules! { FACTS
-    /// The target is tested with a larger body (`body_bytes`): it got no answer and bytes of it were never
-    /// acknowledged or had to be sent again, and in small segments it is answered.
+    /// The target is tested with a larger body (`body_bytes`): twice it got no answer, and bytes of it were sent again
+    /// and never acknowledged; in small segments it is answered in between.
     MtuBlackhole lost_in_large_segments,
 
-    /// A larger body (`body_bytes`) is refused by somebody else than the API, cut or not answered, twice, where a GET
-    /// is answered. The proxy's or the inspecting device's where it made the answer, or the same passes over
-    /// another route; the edge's where that answers 403. Nobody's where bytes were lost, and where no other route
-    /// passes.
+    /// A larger body (`body_bytes`) is refused by another than the API, cut or not answered, twice, where a GET is
+    /// answered. The proxy's or the inspecting device's by its answer or by another route; the edge's where that
+    /// answers 403; else nobody's. No fault while bytes were acknowledged, nor where a server refuses a
+    /// small one too.
     RequestFiltered filtered,
 
     /// The API or its edge answers 413 to the larger body that the target is tested with (`body_bytes`).
     ApiTooLarge too_large,
 }
+
+/// Bytes that are acknowledged where large segments pass: more than a handshake and a head of small ones have.
+const PROGRESS: u64 = 16 * 1024;
+
+/// Bytes that whoever takes them passes on at once. Of more than that, some may wait there for a slow link.
+const AT_ONCE: u32 = 64 * 1024;
 
 /// What became of a request with a body.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,10 +37,15 @@ enum Fate {
     /// Somebody answered who should not.
     Refused(Author, u16),
     /// It was cut off without an answer.
-    Cut,
-    /// No answer came; what the kernel counted then.
-    Silent(Option<Socket>),
-    /// The request was not made, or its answer had begun.
+    Cut {
+        /// By whoever ends TLS: nobody else can.
+        by_peer: bool,
+    },
+    /// All of it was acknowledged, and no answer came.
+    Silent,
+    /// No answer came, and what was sent again was not acknowledged.
+    Lost,
+    /// The request was not made, was still on its way, or its answer had begun.
     Nothing,
 }
 
@@ -54,9 +65,10 @@ impl Fate {
             },
             Ending::Stopped(Leg { response: None, .. }, Failure::Http(failure)) => {
                 match failure.kind {
-                    HttpKind::Timeout => Self::Silent(failure.socket),
-                    HttpKind::Closed | HttpKind::Reset | HttpKind::H2 | HttpKind::Truncated => {
-                        Self::Cut
+                    HttpKind::Timeout => Self::unanswered(failure.socket),
+                    HttpKind::H2 => Self::Cut { by_peer: true },
+                    HttpKind::Closed | HttpKind::Reset | HttpKind::Truncated => {
+                        Self::Cut { by_peer: failure.notified }
                     }
                     HttpKind::Stalled
                     | HttpKind::Malformed
@@ -72,18 +84,26 @@ impl Fate {
         }
     }
 
+    /// By what the kernel counted: data in flight is no loss, and what is acknowledged bit by bit is slow.
+    fn unanswered(socket: Option<Socket>) -> Self {
+        match socket {
+            None => Self::Silent,
+            Some(socket) if socket.unacked == 0 => Self::Silent,
+            Some(socket) if socket.retrans > 0 && socket.bytes_acked < PROGRESS => Self::Lost,
+            Some(_) => Self::Nothing,
+        }
+    }
+
     fn passed(self) -> bool {
         matches!(self, Self::Answered(_) | Self::TooLarge)
     }
 
     fn failed(self) -> bool {
-        matches!(self, Self::Refused(..) | Self::Cut | Self::Silent(_))
+        matches!(self, Self::Refused(..) | Self::Cut { .. } | Self::Silent | Self::Lost)
     }
 
-    /// Whether packets were lost, which no filter of requests does.
-    fn lost(self) -> bool {
-        let lost = |socket: Socket| socket.unacked > 0 || socket.total_retrans > 1;
-        matches!(self, Self::Silent(Some(socket)) if lost(socket))
+    fn is_cut(self) -> bool {
+        matches!(self, Self::Cut { .. })
     }
 }
 
@@ -135,15 +155,18 @@ fn too_large(case: &Case<'_>) -> Held {
 }
 
 fn lost_in_large_segments(case: &Case<'_>) -> Held {
-    match larger(case)? {
-        Some((_, fate)) if fate.lost() => {
-            let (_, again) = beside(case)?;
-            if !again.is_some_and(Fate::passed) {
-                return Ok(None);
-            }
-            Found::medium().by(Control::ClampedSegments).yes()
-        }
-        Some(_) | None => Ok(None),
+    let Some((_, Fate::Lost)) = larger(case)? else { return Ok(None) };
+    let (_, again) = beside(case)?;
+    if !again.is_some_and(Fate::passed) {
+        return Ok(None);
+    }
+    // An outage that ended in between looks the same, once.
+    let change = Change::RepeatedBody(case.target().further.body_bytes);
+    case.ask_for(&[change])?;
+    if fate(case, change) == Some(Fate::Lost) {
+        Found::medium().by(Control::ClampedSegments).yes()
+    } else {
+        Ok(None)
     }
 }
 
@@ -153,38 +176,63 @@ fn filtered(case: &Case<'_>) -> Held {
     };
     let (small, again) = beside(case)?;
     // What passes the second time was no rule.
-    if again.is_some_and(|again| again.passed() || again == Fate::Nothing) {
+    if again.is_some_and(|again| again.passed() || again == Fate::Nothing)
+        || is_the_servers(case, fate, (small, again))
+    {
         return Ok(None);
     }
+    let Some(again) = again else {
+        // Seen once: it may have been an outage.
+        return Found::undetermined().status(Status::Degraded).by(Control::LargerBody).yes();
+    };
+    let slow = case.target().further.body_bytes > AT_ONCE;
     let found = match fate {
-        // A page that an unknown server has for every POST is about the path.
-        Fate::Refused(author @ (Author::Unknown | Author::Edge), status) => {
-            let same = |small| matches!(small, Fate::Refused(_, theirs) if theirs == status);
-            if small.is_none_or(same) && author == Author::Unknown {
-                return Ok(None);
-            }
-            match author {
-                Author::Edge => Found::medium().party(Party::Edge),
-                _ => compared(case, trip),
-            }
-        }
+        // Whose page that is, nobody can tell by it.
+        Fate::Refused(Author::Unknown, _) => compared(case, trip, again),
+        Fate::Refused(Author::Edge, _) => Found::medium().party(Party::Edge),
         Fate::Refused(..) if case.proxied() => Found::high().party(Party::Proxy),
         Fate::Refused(..) => Found::high().party(Party::Inspection),
-        _ if fate.lost() || again.is_some_and(Fate::lost) => Found::undetermined(),
-        _ => compared(case, trip),
+        _ if fate == Fate::Lost || again == Fate::Lost => Found::undetermined(),
+        _ if slow && (fate == Fate::Silent || again == Fate::Silent) => {
+            Found::undetermined().status(Status::Degraded)
+        }
+        _ => compared(case, trip, again),
     };
-    let found =
-        if again.is_none() { found.at_most(crate::diagnosis::Confidence::Medium) } else { found };
     let found = if found.by_route { found } else { found.by(Control::LargerBody) };
     found.yes()
 }
 
+/// Whether it is what a server may do with such a request by itself.
+fn is_the_servers(
+    case: &Case<'_>,
+    fate: Fate,
+    (small, again): (Option<Fate>, Option<Fate>),
+) -> bool {
+    let target = case.target();
+    match fate {
+        // A page that a server has for every POST is about the path or the method.
+        Fate::Refused(author, status) => {
+            let same = |small| matches!(small, Fate::Refused(_, theirs) if theirs == status);
+            let any_size = small.is_none_or(same);
+            any_size && (author == Author::Unknown || !target.provider.owns(&target.host))
+        }
+        // Who refuses a request need not read all of it, and its refusal is lost with the connection (RFC 9112 9.6).
+        _ if fate.is_cut() || again.is_some_and(Fate::is_cut) => {
+            matches!(small, Some(Fate::Answered(400..=499) | Fate::TooLarge))
+        }
+        _ => false,
+    }
+}
+
 /// Whose it is, by the other routes and by who can see inside.
-fn compared(case: &Case<'_>, trip: &Trip) -> Found {
+fn compared(case: &Case<'_>, trip: &Trip, again: Fate) -> Found {
     let change = Change::LargerBody(case.target().further.body_bytes);
     let elsewhere = case.others().any(|other| fate(&other, change).is_some_and(Fate::passed));
     let trust = trip.leading().and_then(|leg| leg.chain.as_ref()).map(|chain| chain.trust());
+    let by_peer = [Fate::of(case.target(), trip), again].contains(&Fate::Cut { by_peer: true });
     match trust {
+        // The provider's own end of TLS said so itself.
+        Some(Trust::Public) if by_peer => Found::undetermined(),
         _ if elsewhere && case.proxied() => Found::high().party(Party::Proxy).by_other_route(),
         Some(Trust::System | Trust::Organisation) if elsewhere => Found::high().by_other_route(),
         // Nobody opened it, and something on this way alone counts its bytes.

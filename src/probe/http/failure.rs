@@ -51,6 +51,7 @@ pub(super) struct End<'a> {
     pub(super) watch: &'a Watch,
     pub(super) around: &'a Around<'a>,
     pub(super) http2: bool,
+    pub(super) tls: bool,
     pub(super) stage: Stage,
 }
 
@@ -113,6 +114,9 @@ impl End<'_> {
             kind,
             framing,
             h2,
+            notified: matches!(kind, HttpKind::Closed | HttpKind::Truncated)
+                && self.tls
+                && !self.counts.was_torn(),
             received: self.counts.received(),
             quiet_ms: u64::try_from(self.watch.quiet().as_millis()).unwrap_or(u64::MAX),
             errno: self.around.gauge.icmp_errno(),

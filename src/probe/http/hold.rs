@@ -30,7 +30,8 @@ where
     let watch = Watch::new(false);
     let listener = Arc::clone(&watch) as Arc<dyn Listen>;
     let io = Counted::new(stream, Arc::clone(&counts)).heard_by(listener);
-    let mut end = End { counts: &counts, watch: &watch, around, http2: false, stage: Stage::Head };
+    let (watched, counted, http2, stage) = (&watch, &counts, false, Stage::Head);
+    let mut end = End { counts: counted, watch: watched, around, http2, tls, stage };
     let (Some(first), Some(second)) = (build(plan, tls, false), build(plan, tls, false)) else {
         return (None, Some(end.plain(HttpKind::Other, None, "no such request")), None);
     };

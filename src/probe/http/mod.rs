@@ -74,8 +74,8 @@ where
     let counts = Counts::with_limit(HEAD_LIMIT as u64 + slack);
     let watch = Watch::new(http2);
     let listener = Arc::clone(&watch) as Arc<dyn Listen>;
-    let io = Counted::new(stream, Arc::clone(&counts)).heard_by(listener);
-    let mut end = End { counts: &counts, watch: &watch, around, http2, stage: Stage::Head };
+    let io = Counted::new(stream, Arc::clone(&counts)).heard_by(listener).reads_on();
+    let mut end = End { counts: &counts, watch: &watch, around, http2, tls, stage: Stage::Head };
     let Some(request) = build(plan, tls, http2) else {
         return stopped(end.plain(HttpKind::Other, None, "no such request"));
     };

@@ -71,6 +71,7 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
         | Behaviour::Redirect(_)
         | Behaviour::CompressedBomb
         | Behaviour::NoAnswer
+        | Behaviour::RefusesEarly(_)
         | Behaviour::H2GoAway(_)
         | Behaviour::H2ResetStream(_)
         | Behaviour::H2GoAwayInBody(_)
@@ -79,7 +80,20 @@ pub(super) fn script(behaviour: &Behaviour) -> Option<Script> {
     Some(Script { first: first.into(), then })
 }
 
-/// Takes one request, then plays the script.
+/// Answers a head, and resets with its body unread.
+pub(super) async fn refuse_early<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    record: &Record,
+    answer: &str,
+) {
+    if wire::read_head(stream).await.is_some()
+        && stream.write_all(answer.as_bytes()).await.is_ok()
+        && stream.flush().await.is_ok()
+    {
+        wire::end(stream, record, Ending::Reset).await;
+    }
+}
+
 /// Answers until nothing was asked for so long.
 pub(super) async fn idle<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
@@ -106,6 +120,7 @@ pub(super) async fn idle<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Takes one request, then plays the script.
 pub(super) async fn play<S>(
     stream: &mut S,
     record: &Record,
