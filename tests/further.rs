@@ -322,7 +322,7 @@ fn silent_connections_are_judged_by_their_end() {
         (keeps, "ok", "passed: silent connections live"),
         (ends, "ok", "failed: silent connections die"),
         (resets, "degraded idle_cut undetermined low", "failed: silent connections die"),
-        (forgets, "degraded idle_cut network medium", "failed: silent connections die"),
+        (forgets, "degraded idle_cut undetermined low", "failed: silent connections die"),
     ];
     std::thread::scope(|scope| {
         for (behaviour, expected, line) in rows {
@@ -365,7 +365,7 @@ fn the_daemon_holds_silent_connections_beside_its_checks() {
     let daemon = Daemon::start(folder, &folder.write("daemon.toml", &text));
     daemon.wait_for("api via direct: works");
     let found = daemon.wait_for("before=\"ok\"");
-    assert!(found.contains("cause=\"idle_cut\"") && found.contains("party=\"network\""), "{found}");
+    assert!(found.contains("cause=\"idle_cut\"") && found.contains("party=\"undetermined\""), "{found}");
     let (_, metrics) = daemon.get("/metrics");
     let held = metrics.lines().find(|line| {
         line.starts_with("egressd_experiments_total{") && line.contains("control=\"idle_hold\"")

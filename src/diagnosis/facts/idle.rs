@@ -4,13 +4,13 @@
 use crate::cause::Party;
 use crate::diagnosis::Held as Decided;
 use crate::diagnosis::case::{Case, Found};
-use crate::observation::{Change, Control, HeldEnd, Trip, Trust};
+use crate::observation::{Chain, Change, Control, HeldEnd, Trip, Trust};
 
 rules! { FACTS
     /// Connections that were silent for longer than some seconds (`idle_hold`) are dead, and fresh ones work. The
-    /// network's, or the proxy's on its route, where one lives longer over another route; probably the network's
-    /// where nothing answers. No fault where the TLS peer ends them, at the API's own time, and where it
-    /// is the same everywhere.
+    /// network's, the proxy's on its route or the inspecting device's, where one lives longer to the same server
+    /// over another route; else nobody's. No fault at the API's own time, where it is the same everywhere,
+    /// and where the API itself ends them.
     IdleCut idle_cut,
 }
 
@@ -81,7 +81,7 @@ fn idle_cut(case: &Case<'_>) -> Decided {
     let Some((second, end)) = Silence::of(trip).and_then(|silence| silence.dead) else {
         return Ok(None);
     };
-    if end == HeldEnd::Notified || is_announced(case, trip, second) {
+    if is_announced(case, trip, second) || end == HeldEnd::Notified && !is_opened(case) {
         return Ok(None);
     }
     let same =
@@ -90,25 +90,50 @@ fn idle_cut(case: &Case<'_>) -> Decided {
         return Ok(None);
     }
     let longer = |silence: Silence| silence.lived > second + SAME;
-    let elsewhere = case.others().filter_map(|other| shown(&other)).any(longer);
-    let private = trip
-        .leading()
-        .and_then(|leg| leg.chain.as_ref())
-        .is_some_and(|chain| matches!(chain.trust(), Trust::System | Trust::Organisation));
+    let lives_there = |other: &Case<'_>| shown(other).is_some_and(longer);
+    // Where another server answers, its own time says nothing of this way.
+    let elsewhere = case.others().filter(lives_there).any(|other| same_peer(case, &other));
+    let private = is_private(case);
     match end {
+        // Only who ends TLS there can: the device itself.
+        HeldEnd::Notified if elsewhere => Found::medium().party(Party::Inspection).by_other_route(),
         _ if elsewhere && case.proxied() => Found::high().party(Party::Proxy).by_other_route(),
         // Who ends TLS there may be who ends the connection.
         HeldEnd::Closed | HeldEnd::Reset if elsewhere && private => {
             Found::medium().party(Party::Inspection).by_other_route()
         }
         _ if elsewhere => Found::high().by_other_route(),
-        // A server that is there answers, be it by a reset.
-        HeldEnd::Silent if !case.proxied() => Found::medium().by(Control::IdleHold),
+        // A server's own balancer may forget in silence too.
         HeldEnd::Silent | HeldEnd::Reset => Found::undetermined().by(Control::IdleHold),
         // Its end was seen, and may be the server's own.
         HeldEnd::Closed | HeldEnd::Notified | HeldEnd::Lived => return Ok(None),
     }
     .yes()
+}
+
+/// Whether an authority of the organisation stands for the server on this route.
+fn is_private(case: &Case<'_>) -> bool {
+    let trust = case.chain().map(|chain| chain.trust());
+    matches!(trust, Some(Trust::System | Trust::Organisation))
+}
+
+/// Whether a device opens what is for the provider's own host, and ends TLS itself.
+fn is_opened(case: &Case<'_>) -> bool {
+    let target = case.target();
+    is_private(case) && target.provider.owns(&target.host)
+}
+
+/// Whether what is behind both routes is the same server: by its key, by public chains for the name, or because a
+/// device stands before the provider's own on one of them.
+fn same_peer(case: &Case<'_>, other: &Case<'_>) -> bool {
+    let (ours, theirs) = (case.chain(), other.chain());
+    let key = |chain: Option<&Chain>| {
+        let spki = chain.and_then(Chain::leaf).map(|leaf| leaf.spki.clone());
+        spki.filter(|spki| !spki.is_empty())
+    };
+    let public = |chain: Option<&Chain>| chain.is_some_and(|chain| chain.trust() == Trust::Public);
+    let same_key = key(ours).is_some() && key(ours) == key(theirs);
+    same_key || public(theirs) && (public(ours) || is_opened(case))
 }
 
 /// Whether it is the time after which the provider's edge is known to close, or the server announced to.
