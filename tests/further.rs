@@ -365,7 +365,10 @@ fn the_daemon_holds_silent_connections_beside_its_checks() {
     let daemon = Daemon::start(folder, &folder.write("daemon.toml", &text));
     daemon.wait_for("api via direct: works");
     let found = daemon.wait_for("before=\"ok\"");
-    assert!(found.contains("cause=\"idle_cut\"") && found.contains("party=\"undetermined\""), "{found}");
+    assert!(
+        found.contains("cause=\"idle_cut\"") && found.contains("party=\"undetermined\""),
+        "{found}"
+    );
     let (_, metrics) = daemon.get("/metrics");
     let held = metrics.lines().find(|line| {
         line.starts_with("egressd_experiments_total{") && line.contains("control=\"idle_hold\"")

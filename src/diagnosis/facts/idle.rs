@@ -113,7 +113,7 @@ fn idle_cut(case: &Case<'_>) -> Decided {
 
 /// Whether an authority of the organisation stands for the server on this route.
 fn is_private(case: &Case<'_>) -> bool {
-    let trust = case.chain().map(|chain| chain.trust());
+    let trust = case.chain().map(Chain::trust);
     matches!(trust, Some(Trust::System | Trust::Organisation))
 }
 
