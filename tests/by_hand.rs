@@ -148,16 +148,19 @@ fn a_request_of_its_own_by_hand() {
     for written in [format!("'''{body}'''"), "{ env = \"BODY\" }".to_owned()] {
         let request = format!(
             "[[target]]\nname = \"api\"\nurl = \"{url}\"\nroutes = [\"direct\"]\n[target.request]\n\
-             path = \"/v1/x?a=1&b={{2}}\"\nbody = {written}\n\
+             path = \"/v1/x?limit=1&page={{2}}\"\nbody = {written}\n\
              headers = {{ X-One = \"it's one\", X-Two = {{ env = \"TWO\" }} }}\n"
         );
         let (text, lines) =
             explained_with(&ground, "", &request, (&variables[..1], &variables[1..]));
-        pasted(&lines, &variables);
+        assert!(!text.contains("it's\": "), "what is in a body is not printed: {text}");
+        ground.folder.write("BODY", body);
+        let there = format!("cd '{}'", ground.folder.path().display());
+        pasted(&[vec![there], lines].concat(), &variables);
         let requests = api.requests();
         let [.., ours, theirs] = &requests[..] else { panic!("two requests") };
         assert_eq!((&ours.method, &ours.path), (&theirs.method, &theirs.path));
-        assert_eq!((ours.method.as_str(), ours.path.as_str()), ("POST", "/v1/x?a=1&b={2}"));
+        assert_eq!((ours.method.as_str(), ours.path.as_str()), ("POST", "/v1/x?limit=1&page={2}"));
         for name in ["x-one", "x-two", "content-type"] {
             assert_eq!(ours.header(name), theirs.header(name), "{text}");
         }

@@ -4,6 +4,7 @@
 use http::{HeaderValue, Method};
 
 use super::complain;
+use crate::config::Secret;
 use crate::lint::{Header, Request};
 use crate::plan::OwnRequest;
 
@@ -22,10 +23,6 @@ const OF_CONNECTIONS: &[&str] = &[
     "expect",
     "accept-encoding",
 ];
-
-/// Parts of names of headers whose values are nobody's to see.
-const SECRET: &[&str] =
-    &["auth", "key", "token", "secret", "cookie", "credential", "signature", "password", "session"];
 
 /// The request as a target's own.
 pub(super) fn own(request: &Request) -> Result<OwnRequest, String> {
@@ -49,7 +46,7 @@ pub(super) fn own(request: &Request) -> Result<OwnRequest, String> {
             ));
             continue;
         }
-        if SECRET.iter().any(|part| name.contains(part)) {
+        if Secret::is_named(&name) {
             own.secrets.push((name, header.value.clone()));
         } else {
             own.headers.push((name, header.value.expose().to_owned()));

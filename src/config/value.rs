@@ -263,7 +263,19 @@ impl fmt::Display for FileSource {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
+/// Parts of names of headers whose values are nobody's to see.
+const SECRET: &[&str] =
+    &["auth", "key", "token", "secret", "cookie", "credential", "signature", "password", "session"];
+/// Names that have such a part and hold nothing that is one.
+const NO_SECRET: &[&str] = &["idempotency-key", "x-idempotency-key"];
+
 impl Secret {
+    /// Whether the name of a header says that its value is one.
+    pub fn is_named(header: &str) -> bool {
+        let name = header.to_ascii_lowercase();
+        !NO_SECRET.contains(&name.as_str()) && SECRET.iter().any(|part| name.contains(part))
+    }
+
     /// Takes a value over.
     pub fn new(value: String) -> Self {
         Self(Zeroizing::new(value))

@@ -114,7 +114,10 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
 /// The state of the target's key, and the key where it stands outside of the request.
 pub(super) fn key_of(target: &Target) -> (Key, Option<Secret>) {
     match &target.request {
-        Some(own) if !own.secrets.is_empty() && target.endpoint.is_tls() => {
+        Some(own)
+            if target.endpoint.is_tls()
+                && own.secrets.iter().any(|(name, _)| target.takes_key_by(name)) =>
+        {
             (Key::InForce("the request itself".to_owned()), None)
         }
         Some(_) | None => keys::read(target.key.as_ref()),

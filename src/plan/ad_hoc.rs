@@ -7,6 +7,7 @@ use url::Url;
 
 use super::build::value::shown_url;
 use super::build::{budget, expectations};
+use super::query;
 use super::written::{self, Written};
 use super::{Endpoint, OwnRequest, Pac, Plan, Route, Target, Way};
 use crate::config::Config;
@@ -37,6 +38,10 @@ pub fn ad_hoc(plan: &Plan, asked: AdHoc<'_>) -> Result<Plan, String> {
     })?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err("a login inside of a URL is not sent; take it out".to_owned());
+    }
+    // A request that was given is the very one; what is typed stays in the shell's history.
+    if request.is_none() && query::key(&parsed).is_some() {
+        return Err("a key inside of a URL is seen by many; take it out, or give the whole request by --curl".to_owned());
     }
     if let Some(text) = proxy {
         let way = match written::proxy(text).map_err(|why| format!("--proxy: {why}"))? {

@@ -5,9 +5,6 @@ use super::login;
 use super::shell::{self, Line, quote};
 use super::{OwnRequest, RequestPlan, Target};
 
-/// Bytes of a body that are written out at most.
-const BODY: usize = 2048;
-
 /// Headers that hold nothing of anybody's.
 const USUAL: &[&str] = &["accept", "content-type", "user-agent"];
 
@@ -67,14 +64,8 @@ fn with_body(line: Line, own: &OwnRequest) -> (Line, String) {
     if let Some(variable) = &own.body_variable {
         return (line.and("--data-raw").and(&shell::variable(variable)), String::new());
     }
-    match std::str::from_utf8(body) {
-        // A line break at its end would be lost.
-        Ok(text) if !own.complete && text.len() <= BODY && !text.ends_with('\n') => {
-            (line.option("--data-raw", Some(text)), String::new())
-        }
-        Ok(_) | Err(_) => {
-            let left_out = format!(", its body of {} bytes in a file named BODY", body.len());
-            (line.and("--data-binary @BODY"), left_out)
-        }
-    }
+    // Whatever is in it is nobody's to see but who wrote it.
+    let whose = if own.complete { "its" } else { "the configured" };
+    let left_out = format!(", {whose} body of {} bytes in a file named BODY", body.len());
+    (line.and("--data-binary @BODY"), left_out)
 }

@@ -182,10 +182,14 @@ impl Hand<'_> {
     /// The look-up of a name at each server that is asked.
     fn names(&mut self, host: &Host<String>) {
         let Host::Domain(name) = host else { return };
-        let name = quote(name);
-        let both = format!("{name} A {name} AAAA");
+        // A name may begin as an option does.
+        let (end, name) = (end_of_options(name), quote(name));
+        let both = match end {
+            "" => format!("{name} A {name} AAAA"),
+            _ => format!("-q {name} -t A -q {name} -t AAAA"),
+        };
         let Some(servers) = &self.plan.resolvers else {
-            let line = Line::new("getent ahosts").and(&name);
+            let line = Line::new("getent ahosts").and(&format!("{end}{name}"));
             self.step("dns: as the programs of this host do it", line);
             self.step("dns: the first server of resolv.conf", Line::new("dig").and(&both));
             return;
@@ -241,7 +245,7 @@ impl Hand<'_> {
         let source = self.route.source.map(|source| source.to_string());
         let line =
             Line::new("nc -vz").and(&format!("-w {seconds}")).option("-s", source.as_deref());
-        let line = line.and(&quote(&address)).and(&port.to_string());
+        let line = line.and(&format!("{}{} {port}", end_of_options(&address), quote(&address)));
         self.step(format!("{about}: to {host} port {port}"), line);
     }
 
@@ -348,10 +352,18 @@ impl Hand<'_> {
         } else {
             line
         };
-        let line = line.option("--url", Some(endpoint.url.as_str()));
+        let line = line.option("--url", Some(&endpoint.shown()));
+        let left_out = if endpoint.shown() == endpoint.url.as_str() {
+            left_out
+        } else {
+            format!("{left_out}, values of its query left out")
+        };
         let port = endpoint.port;
+        // To curl a dash in front of such an entry takes it out.
+        let named = |_: &&IpAddr| !endpoint.host.to_string().starts_with('-');
         let by_address: Vec<(IpAddr, Line)> = seen
             .iter()
+            .filter(named)
             .map(|address| {
                 let there = match address {
                     IpAddr::V4(address) => format!("{}:{port}:{address}", endpoint.host),
@@ -365,6 +377,11 @@ impl Hand<'_> {
             self.step(format!("http: the request to {address}"), line);
         }
     }
+}
+
+/// What stands before a word that would be read as an option.
+fn end_of_options(word: &str) -> &'static str {
+    if word.starts_with('-') { "-- " } else { "" }
 }
 
 fn roots(line: Line, option: &str, word: Option<&str>) -> Line {

@@ -15,6 +15,7 @@ mod nameserver;
 mod no_proxy;
 mod print;
 mod proxy;
+mod query;
 mod schedule;
 mod shell;
 mod standing;
@@ -192,6 +193,11 @@ impl Endpoint {
         self
     }
 
+    /// Its URL for people: what a query holds is shown where its name says that it is no secret.
+    pub fn shown(&self) -> String {
+        query::shown(&self.url)
+    }
+
     /// Whether it speaks TLS.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
@@ -284,6 +290,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether the same request may be sent again without a need: one of its own may cost, or change what is there
+    /// (RFC 9110 9.2.1).
+    pub fn may_be_repeated(&self) -> bool {
+        let Some(own) = &self.request else { return true };
+        let free = self.provider.facts().counting.map(|free| free.path);
+        [Method::GET, Method::HEAD, Method::OPTIONS].contains(&own.method)
+            || free.is_some_and(|free| self.endpoint.url.path().ends_with(free))
+    }
+
     /// The longest a check with all its controls may take: the walk and three rounds of experiments,
     /// side by side in each, have a trip's time at most.
     pub fn bound(&self) -> Duration {

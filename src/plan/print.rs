@@ -42,7 +42,9 @@ impl fmt::Display for Plan {
             writeln!(
                 f,
                 "  GET {} ({}:{}), no credentials",
-                control.url, control.host, control.port
+                control.shown(),
+                control.host,
+                control.port
             )?;
         }
         // Those are a target's own wish, whatever fails.
@@ -68,7 +70,11 @@ fn asks(f: &mut fmt::Formatter<'_>, target: &Target) -> fmt::Result {
         let names = own.headers.iter().map(|(name, _)| name.as_str());
         let names: Vec<&str> = names.collect();
         let headers = if names.is_empty() { "no headers".to_owned() } else { names.join(", ") };
-        writeln!(f, "    its own request: a body of {body} bytes, {headers} beside the API's")?;
+        let again = if target.may_be_repeated() { "" } else { "; never repeated" };
+        writeln!(
+            f,
+            "    its own request: a body of {body} bytes, {headers} beside the API's{again}"
+        )?;
     }
     if target.key.is_some() && !target.key_through_inspection {
         writeln!(f, "    its key: only over a chain of a public CA")?;
@@ -128,7 +134,7 @@ impl Plan {
             f,
             "  {name} ({provider}): {} {} every {every}, timeout {}",
             target.request.as_ref().map_or("GET", |own| own.method.as_str()),
-            endpoint.url,
+            endpoint.shown(),
             humantime::format_duration(target.timeout)
         )?;
         asks(f, target)?;
@@ -236,7 +242,7 @@ impl Plan {
             writeln!(f, "    may connect to: port {} of the same addresses", other_port(port))?;
         }
         if let Some(portal) = self.portal.as_ref().filter(|_| direct && allowed(Control::Portal)) {
-            writeln!(f, "    may ask for: {}", portal.url)?;
+            writeln!(f, "    may ask for: {}", portal.shown())?;
         }
         let elsewhere = |_: &&Endpoint| direct && allowed(Control::NameElsewhere);
         if let Some(control) = self.controls.first().filter(elsewhere) {

@@ -11,6 +11,7 @@ use url::Host;
 use super::{Credential, Endpoint, Nameserver, Pac, Plan, Proxy, Route, Target, Trust, Way};
 use crate::config::Secret;
 use crate::observation::Sent;
+use crate::provider::Provider;
 
 /// A trip, ready to be walked.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,6 +196,7 @@ pub struct Identity {
 
 /// The request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of a request")]
 pub struct RequestPlan {
     /// What is done there.
     pub method: Method,
@@ -206,6 +208,8 @@ pub struct RequestPlan {
     pub headers: Vec<(String, String)>,
     /// The headers that carry secrets, names in lower case: the key, and whatever else nobody may see.
     pub secrets: Vec<(String, Secret)>,
+    /// Whether one of those is a key of the API that is spoken.
+    pub keyed: bool,
     /// Whether those are left out over a chain that no public root verifies.
     pub key_wants_public_chain: bool,
     /// What is sent; none: nothing.
@@ -215,6 +219,9 @@ pub struct RequestPlan {
     /// Whether its body is a file that is wanted as it is, not evidence alone.
     pub file: bool,
 }
+
+/// The headers by which APIs of any kind take their keys.
+const KEYS: &[&str] = &["authorization", "x-api-key", "api-key"];
 
 /// How long a control may take at most, so that a full set stays within a check's bound.
 pub(super) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -237,6 +244,8 @@ impl Plan {
             .into_iter()
             .collect();
         ask(&mut trip.request, target);
+        let is_key = |(name, _): &(String, Secret)| target.takes_key_by(name);
+        trip.request.keyed = trip.request.secrets.iter().any(is_key);
         if let Some(tls) = &mut trip.tls {
             tls.trust.clone_from(&target.trust);
         }
@@ -278,6 +287,14 @@ impl Target {
         headers.retain(|(name, _)| !complete && !given.iter().any(|(given, _)| given == name));
         headers.extend(given.iter().cloned());
         headers
+    }
+
+    /// Whether its API takes a key by this header.
+    pub fn takes_key_by(&self, header: &str) -> bool {
+        let facts = self.provider.facts();
+        let known = facts.requests.key_headers.iter().chain(&facts.key);
+        let usual = self.provider == Provider::Generic && KEYS.contains(&header);
+        usual || known.into_iter().any(|known| known.name == header)
     }
 
     /// Their names.
@@ -328,6 +345,7 @@ fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
             path,
             headers: Vec::new(),
             secrets: Vec::new(),
+            keyed: false,
             key_wants_public_chain: false,
             body: None,
             whole_body: false,

@@ -34,6 +34,9 @@ impl Plan {
         if !self.allowed.contains(&change.control()) {
             return Err(NotRun::NotAllowed);
         }
+        if asks_again(change) && !target.may_be_repeated() {
+            return Err(NotRun::NotApplicable);
+        }
         let mut trip = base.clone();
         match change {
             Change::Repeat => return Ok(trip),
@@ -68,7 +71,7 @@ impl Plan {
             }
             Change::LongerTimeout => trip.timeout *= 2,
             Change::Http1 => tls(&mut trip)?.hello.alpn = Alpn::Http1,
-            Change::NoKey if trip.request.secrets.is_empty() => return Err(NotRun::NotApplicable),
+            Change::NoKey if !trip.request.keyed => return Err(NotRun::NotApplicable),
             Change::NoKey => {}
             Change::LargerBody(_)
             | Change::ClampedBody(_)
@@ -184,6 +187,14 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Whether it sends the target's own request a further time.
+fn asks_again(change: Change) -> bool {
+    matches!(
+        change,
+        Change::Repeat | Change::Http1 | Change::LongerTimeout | Change::IdleHold | Change::NoKey
+    )
 }
 
 /// The request without anything that may be secret: what is in its query, its body or a header of its own.

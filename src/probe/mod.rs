@@ -244,7 +244,7 @@ fn sendable<'a>(request: &'a RequestPlan, leg: &Leg) -> (Cow<'a, RequestPlan>, b
     if public || !request.key_wants_public_chain || request.secrets.is_empty() {
         return (Cow::Borrowed(request), false);
     }
-    (Cow::Owned(RequestPlan { secrets: Vec::new(), ..request.clone() }), true)
+    (Cow::Owned(RequestPlan { secrets: Vec::new(), ..request.clone() }), request.keyed)
 }
 
 /// The addresses that this trip is to try.

@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::super::Endpoint;
 use super::Build;
-use crate::config::{self, Hold};
-use crate::observation::Further;
+use crate::config::{self, Config, Hold};
+use crate::observation::{Control, Further};
 use crate::provider::{Post, Provider};
 
 /// More in one request is a test of something else.
@@ -21,7 +21,12 @@ impl Build<'_> {
         &mut self,
         target: &config::Target,
         api: Option<(Provider, &Endpoint)>,
+        config: &Config,
     ) -> Further {
+        // What is wrong with these is said where they stand.
+        let quiet = self.problems.len();
+        let allowed = &self.allowed(&config.experiments.allow);
+        self.problems.truncate(quiet);
         let stream = target.stream.as_ref().filter(|stream| *stream.get_ref());
         let body = target.body_bytes.as_ref().filter(|bytes| *bytes.get_ref() > 0);
         if let Some(bytes) = body {
@@ -47,12 +52,29 @@ impl Build<'_> {
                 ),
             }
         }
+        self.is_allowed(body, "body_bytes", (Control::LargerBody, allowed));
+        self.is_allowed(stream, "stream", (Control::Stream, allowed));
+        let held = target.idle_hold.as_ref().filter(|hold| !hold.get_ref().get().is_zero());
+        self.is_allowed(held, "idle_hold", (Control::IdleHold, allowed));
         let idle_hold = target.idle_hold.as_ref().map_or(0, |hold| self.hold(hold));
         Further {
             idle_hold,
             stream: stream.is_some(),
             body_bytes: body.map_or(0, |bytes| *bytes.get_ref()),
         }
+    }
+
+    /// What is left out of the experiments is never run, whoever asks for it.
+    fn is_allowed<T>(
+        &mut self,
+        option: Option<&Spanned<T>>,
+        name: &str,
+        (control, allowed): (Control, &[Control]),
+    ) {
+        let Some(option) = option.filter(|_| !allowed.contains(&control)) else { return };
+        let what = format!("{name} is never tested: `experiments.allow` leaves it out");
+        let help = format!("add \"{}\" there, or leave {name} out", control.label());
+        self.warn(option.span(), what, help);
     }
 
     /// Whole seconds.

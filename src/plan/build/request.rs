@@ -9,13 +9,10 @@ use toml::Spanned;
 
 use super::super::{Endpoint, OwnRequest, Trust};
 use super::Build;
-use crate::config::{self, Config, ExpectJson, TargetTrust};
+use crate::config::{self, Config, ExpectJson, Secret, TargetTrust};
 use crate::observation::Wanted;
 use crate::provider::Provider;
 
-/// Headers that carry a key or a login: those have a place of their own, which cannot be printed.
-const SECRET: &[&str] =
-    &["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"];
 /// Headers that the connection or the body decides.
 const OURS: &[&str] = &[
     "host",
@@ -68,6 +65,10 @@ impl Build<'_> {
         }
         let body = request.body.as_ref().and_then(|body| self.text(body)).map(Bytes::from);
         let method = self.method(request, body.is_some());
+        if let (Some(Method::HEAD), Some(json)) = (&method, &request.expect_json) {
+            let what = "an answer to HEAD has no body, and no JSON (RFC 9110 9.3.2)";
+            self.fault(json.span(), what, "write method = \"GET\", or leave expect_json out");
+        }
         let (mut headers, mut variables) = (Vec::new(), BTreeMap::new());
         for (name, value) in &request.headers {
             headers.extend(self.request_header(name, value));
@@ -112,7 +113,10 @@ impl Build<'_> {
             return;
         }
         match endpoint.url.join(&text) {
-            Ok(url) => endpoint.url = url,
+            Ok(url) => {
+                self.holds_no_key(&url, path.span());
+                endpoint.url = url;
+            }
             Err(error) => self.fault(path.span(), format!("no path of a request: {error}"), help),
         }
     }
@@ -138,7 +142,8 @@ impl Build<'_> {
         value: &Spanned<config::Text>,
     ) -> Option<(String, String)> {
         let lower = name.get_ref().to_ascii_lowercase();
-        if SECRET.contains(&lower.as_str()) {
+        // It would be printed, and sent over plain HTTP and in experiments.
+        if Secret::is_named(&lower) {
             let what = format!("`{}` carries a secret", name.get_ref());
             self.fault(name.span(), what, "take it out; a key has its own setting, `key`");
             return None;

@@ -81,7 +81,7 @@ impl Build<'_> {
         let needs = self.needs(target, &used);
         let private = target.private.iter().filter_map(|range| self.range(range)).collect();
         let ours = self.is_ours(target);
-        let further = self.further(target, provider.zip(endpoint.as_ref()));
+        let further = self.further(target, provider.zip(endpoint.as_ref()), config);
         Some(Target {
             name: name?,
             provider: provider?,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use url::Url;
 
-use super::super::{Endpoint, Nameserver};
+use super::super::{Endpoint, Nameserver, query};
 use super::Build;
 use crate::config::{Config, Pick, Problem, Text, nearest};
 use crate::observation::Control;
@@ -135,6 +135,7 @@ impl Build<'_> {
             );
             return None;
         }
+        self.holds_no_key(&parsed, place.clone());
         let endpoint = Endpoint::of(&parsed);
         if endpoint.is_none() {
             let what =
@@ -142,6 +143,18 @@ impl Build<'_> {
             self.fault(place, what, help);
         }
         endpoint
+    }
+
+    /// A key in a query would be in every log, and is told to no place that keeps it.
+    pub(super) fn holds_no_key(&mut self, url: &Url, place: Range<usize>) {
+        if let Some(name) = query::key(url) {
+            let what = format!("`{name}` in the query is a key, and a URL is seen by many");
+            self.fault(
+                place,
+                what,
+                "take it out; a key has its own setting, `key`, and goes in a header",
+            );
+        }
     }
 
     pub(super) fn controls(&mut self, config: &Config, proxied: bool) -> Vec<Endpoint> {
@@ -201,5 +214,8 @@ impl Build<'_> {
 
 /// A URL without what may be a password in it: nothing that stands before an `@` is shown.
 pub(in crate::plan) fn shown_url(url: &str) -> String {
-    url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"))
+    let (url, query) = url.split_once('?').map_or((url, ""), |(before, _)| (before, "?…"));
+    let shown =
+        url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"));
+    format!("{shown}{query}")
 }

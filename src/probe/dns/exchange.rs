@@ -91,6 +91,7 @@ impl Task {
             path: format!("{path}?dns={}", BASE64URL_NOPAD.encode(&message)),
             headers: vec![("accept".to_owned(), "application/dns-message".to_owned())],
             secrets: Vec::new(),
+            keyed: false,
             key_wants_public_chain: false,
             body: None,
             file: false,

@@ -217,7 +217,7 @@ fn begun(
         status: head.status.as_u16(),
         version: version(head.version).to_owned(),
         headers: headers.collect(),
-        keyed: !plan.secrets.is_empty(),
+        keyed: plan.keyed && !plan.secrets.is_empty(),
         first_byte: since_sent(watch.first().unwrap_or(head_at)),
         head_seconds: since_sent(head_at),
         ..Response::default()
