@@ -2,11 +2,30 @@
 
 use super::Answers;
 use super::json::{Node, Value};
-use super::look::{Look, meant, shown_name};
+use super::look::{Look, shown_name};
 use super::request::Place;
 use super::{messages, model};
 use crate::mistake::Mistake;
 use crate::provider::request::{Endpoint, Field, Holds};
+
+/// Fields that are well known from other APIs.
+const FOREIGN: &[&str] = &[
+    "contents",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "generationConfig",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "messages",
+    "n",
+    "presence_penalty",
+    "response_format",
+    "stop",
+    "stream_options",
+];
 
 /// Fields of APIs before messages, with what is there instead.
 const LEGACY: &[(&str, &str)] = &[("prompt", "messages"), ("max_tokens_to_sample", "max_tokens")];
@@ -18,8 +37,9 @@ pub(super) fn rules(look: &mut Look<'_>) {
         missing(look);
         return;
     }
-    if u64::try_from(length).is_ok_and(|length| length > look.wants.largest) {
-        let most = look.wants.largest / (1024 * 1024);
+    let largest = look.endpoint.and_then(|endpoint| endpoint.largest).unwrap_or(look.wants.largest);
+    if u64::try_from(length).is_ok_and(|length| length > largest) {
+        let most = largest / (1024 * 1024);
         let message =
             format!("The body has {length} bytes, and {} takes {most} MiB at most.", look.api());
         let fix = "Send less, or the parts by themselves; files by the API's own way for files.";
@@ -79,16 +99,21 @@ fn missing(look: &mut Look<'_>) {
     }
 }
 
-/// Where the endpoint takes fields, where JSON is declared, and where it looks like JSON.
+/// Where JSON is declared; where the API is known, also where the endpoint takes fields, or it looks like JSON.
 fn is_to_be_json(look: &Look<'_>) -> bool {
-    let kind =
-        look.request.header("content-type").map(|header| header.trimmed().to_ascii_lowercase());
-    let declared = kind.as_deref().is_some_and(|kind| kind.contains("json"));
-    let parts = kind.as_deref().is_some_and(|kind| kind.starts_with("multipart/"));
+    let header = look.request.header("content-type");
+    let value = header.map(|header| header.trimmed().to_ascii_lowercase()).unwrap_or_default();
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    let declared = matches!(kind, "application/json" | "text/json")
+        || kind.ends_with("+json")
+        || kind.starts_with("application/x-amz-json");
+    let other = kind.starts_with("multipart/")
+        || ["json-seq", "ndjson", "jsonl"].iter().any(|lines| kind.contains(lines));
     let judged = look.endpoint.is_some_and(|endpoint| !endpoint.fields.is_empty());
     let body = look.request.body.as_deref().unwrap_or_default();
-    let looks = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-    !parts && (judged || declared || looks)
+    let looks = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
+        && header.is_none_or(|header| header.implied);
+    declared || !other && look.is_strict() && (judged || looks)
 }
 
 fn fields(look: &mut Look<'_>, top: &Node) {
@@ -162,6 +187,7 @@ fn wanted(holds: Holds) -> String {
         Holds::Truth => "true or false".to_owned(),
         Holds::List => "a list".to_owned(),
         Holds::Some => "a list that is not empty".to_owned(),
+        Holds::SomeOrObject => "a list that is not empty, or an object".to_owned(),
         Holds::Messages(_) => "a list of messages that is not empty".to_owned(),
         Holds::Object => "an object".to_owned(),
         Holds::TextOrList => "a text or a list".to_owned(),
@@ -175,6 +201,7 @@ fn one(look: &mut Look<'_>, field: &Field, node: &Node) {
     let name = field.name;
     if let (Some(from), Some(version)) = (field.removed_in, look.version())
         && version >= from
+        && !matches!(node.value, Value::Null)
     {
         let message = format!("`{name}` is refused from version {from} on, even at its default.");
         let answers = look.answer(Mistake::BodyFieldRemoved, name);
@@ -183,7 +210,7 @@ fn one(look: &mut Look<'_>, field: &Field, node: &Node) {
         return;
     }
     if let Some(beta) = field.beta
-        && !has_beta(look, beta)
+        && look.request.header("anthropic-beta").is_none()
     {
         let message = format!("`{name}` is a beta field, and no anthropic-beta header names it.");
         let answers = look.answer(Mistake::BodyFieldUnknown, name);
@@ -194,13 +221,6 @@ fn one(look: &mut Look<'_>, field: &Field, node: &Node) {
         return;
     }
     holds(look, field, node, &place);
-}
-
-/// Betas are a list, on one line or several.
-fn has_beta(look: &Look<'_>, begins: &str) -> bool {
-    let headers = look.request.headers.iter();
-    let betas = headers.filter(|header| header.name.to_ascii_lowercase().ends_with("-beta"));
-    betas.flat_map(|header| header.trimmed().split(',')).any(|beta| beta.trim().starts_with(begins))
 }
 
 fn holds(look: &mut Look<'_>, field: &Field, node: &Node, place: &str) {
@@ -215,7 +235,9 @@ fn holds(look: &mut Look<'_>, field: &Field, node: &Node, place: &str) {
         (Holds::Text, Value::Text(text)) if text.is_empty() && field.required => {
             empty(look, name, place, "an empty text");
         }
-        (Holds::Some | Holds::Messages(_), Value::List(nodes)) if nodes.is_empty() => {
+        (Holds::Some | Holds::SomeOrObject | Holds::Messages(_), Value::List(nodes))
+            if nodes.is_empty() =>
+        {
             empty(look, name, place, "an empty list");
         }
         (Holds::Messages(roles), Value::List(nodes)) => messages::rules(look, name, nodes, roles),
@@ -234,9 +256,9 @@ fn holds(look: &mut Look<'_>, field: &Field, node: &Node, place: &str) {
         (Holds::Text, Value::Text(_))
         | (Holds::Number(_) | Holds::Fraction(..), Value::Number(_))
         | (Holds::Truth, Value::Truth)
-        | (Holds::List | Holds::Some, Value::List(_))
+        | (Holds::List | Holds::Some | Holds::SomeOrObject, Value::List(_))
         | (Holds::TextOrList, Value::List(_) | Value::Text(_))
-        | (Holds::Object, Value::Object(_))
+        | (Holds::Object | Holds::SomeOrObject, Value::Object(_))
         | (Holds::Any, _) => {}
         // What is null is taken for what is not there.
         (_, Value::Null) if !field.required => {}
@@ -267,7 +289,8 @@ fn wrong_type(look: &mut Look<'_>, field: &Field, place: &str, is: &str) {
     look.found_with(Mistake::BodyFieldType, place, (message, fix), answers);
 }
 
-/// Fields that nobody knows, where an endpoint refuses them.
+/// Fields that are surely unknown, where an endpoint refuses them: a slip, or another API's. Any other may be newer
+/// than what is known here.
 fn unknown(look: &mut Look<'_>, endpoint: &Endpoint, found: &[(String, usize, Node)]) {
     if !endpoint.closed || look.request.headers.iter().any(|header| header.is("anthropic-beta")) {
         return;
@@ -281,18 +304,33 @@ fn unknown(look: &mut Look<'_>, endpoint: &Endpoint, found: &[(String, usize, No
             return;
         }
         let said = shown_name(name);
+        let slip = said.and_then(|name| slip(name, &known));
+        if slip.is_none() && !FOREIGN.contains(&name.as_str()) {
+            continue;
+        }
         let message = match said {
             Some(name) => format!("`{name}` is no field of {}.", endpoint.path),
             None => format!("A field of this name is unknown to {}.", endpoint.path),
         };
-        let fix = match said.and_then(|name| meant(name, &known)) {
-            Some(hint) => capital(&hint),
-            None => "Leave it out; a beta field needs its anthropic-beta header.".to_owned(),
+        let fix = match slip {
+            Some(meant) => format!("Did you mean `{meant}`?"),
+            None => "Leave it out: it is another API's.".to_owned(),
         };
         let answers = look.answer(Mistake::BodyFieldUnknown, said.unwrap_or_default());
         let place = look.body_place(*at);
         look.found_with(Mistake::BodyFieldUnknown, &place, (message, fix), answers);
     }
+}
+
+/// The field that was surely meant: one letter off, or two of a long name.
+fn slip<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let most = if name.len() >= 8 { 2 } else { 1 };
+    let is = |one: &&&str| {
+        one.len() > 3
+            && one.len().abs_diff(name.len()) <= most
+            && strsim::damerau_levenshtein(one, name) <= most
+    };
+    known.iter().find(is).copied()
 }
 
 /// What may be thought is part of what may be said.
@@ -308,7 +346,12 @@ fn tokens(look: &mut Look<'_>, top: &Node) {
     else {
         return;
     };
-    if all <= budget && all >= 1.0 {
+    // Between calls of tools more may be thought than is said in one answer.
+    let interleaved = look
+        .request
+        .all("anthropic-beta")
+        .any(|header| header.value.expose().contains("interleaved-thinking"));
+    if all <= budget && all >= 1.0 && !interleaved {
         let message = "`max_tokens` is not greater than `thinking.budget_tokens`.".to_owned();
         let fix = "Raise `max_tokens`, or lower the budget.".to_owned();
         let place = look.body_place(most.at);

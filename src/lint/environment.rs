@@ -182,7 +182,7 @@ fn exemptions(look: &mut Look<'_>) {
     }
 }
 
-fn is_local(host: &Host<String>) -> bool {
+pub(super) fn is_local(host: &Host<String>) -> bool {
     match host {
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');

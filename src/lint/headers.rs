@@ -2,26 +2,9 @@
 
 use super::Answers;
 use super::look::Look;
+use super::request::Header;
 use crate::mistake::Mistake;
-
-/// Lists that may stand on several lines (RFC 9110 5.3), or that APIs are known to take so.
-const LISTS: &[&str] = &[
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "anthropic-beta",
-    "cache-control",
-    "connection",
-    "cookie",
-    "forwarded",
-    "link",
-    "pragma",
-    "te",
-    "trailer",
-    "via",
-    "warning",
-    "x-forwarded-for",
-];
+use crate::provider::request::Needs;
 
 /// By this header a page says that it means to be a browser's request (Anthropic's SDK for TypeScript,
 /// `dangerouslyAllowBrowser`).
@@ -35,44 +18,41 @@ pub(super) fn rules(look: &mut Look<'_>) {
     signature(look);
 }
 
+/// Only those of which one alone can count: lists may stand on several lines (RFC 9110 5.3), and of others it is
+/// not known here whether they are lists.
 fn doubled(look: &mut Look<'_>) {
-    let request = look.request;
-    let mut seen: Vec<String> = Vec::new();
-    for header in &request.headers {
-        let name = header.name.to_ascii_lowercase();
-        let twice = request.all(&name).count() > 1;
-        let version = look.wants.headers.iter().any(|needed| needed.name == name);
-        let joined = version && halves(header.trimmed());
-        if seen.contains(&name) || LISTS.contains(&name.as_str()) || !(twice || joined) {
+    let wants = look.wants;
+    let keys = wants.key_headers.iter().map(|key| key.name);
+    let versions = wants.headers.iter().map(|needed| needed.name);
+    let mut names: Vec<&str> = keys.chain(versions).collect();
+    names.extend(["authorization", "content-type", "host"]);
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let values: Vec<&str> = look.request.all(name).map(Header::trimmed).collect();
+        let version = wants.headers.iter().any(|needed| needed.name == name);
+        let joined = version && values.iter().any(|value| halves(value));
+        if values.len() < 2 && !joined {
             continue;
         }
-        let place = name.get(..64).unwrap_or(&name).to_owned();
-        let message = if twice {
+        let message = if values.len() > 1 {
             "The header is there more than once, whatever its case: a server joins the values with a comma."
         } else {
             "The header's value is there twice, joined with a comma: two places set it."
         };
-        let is_key = look.wants.key_headers.iter().any(|key| key.name == name);
+        let is_key = wants.key_headers.iter().any(|key| key.name == name);
         let answers = match (version, is_key) {
             (true, _) => {
-                let value = header.trimmed();
-                let value = if value.contains(',') {
-                    value.to_owned()
-                } else {
-                    format!("{value}, {value}")
-                };
-                look.answer(
-                    Mistake::VersionHeaderUnknown,
-                    shown_version(&value).unwrap_or_default(),
-                )
+                let value = values.iter().take(3).copied().collect::<Vec<&str>>().join(", ");
+                let slot = shown_version(&value).unwrap_or_default();
+                look.answer(Mistake::VersionHeaderUnknown, slot)
             }
             (false, true) => look.answer(Mistake::HeaderDoubled, ""),
             (false, false) => Answers::Unknown,
         };
         let fix =
             "Set it in one place: the client's own setting, or the additional headers.".to_owned();
-        look.found_with(Mistake::HeaderDoubled, &place, (message.to_owned(), fix), answers);
-        seen.push(name);
+        look.found_with(Mistake::HeaderDoubled, name, (message.to_owned(), fix), answers);
     }
 }
 
@@ -90,6 +70,9 @@ fn shown_version(value: &str) -> Option<&str> {
 
 fn needed(look: &mut Look<'_>) {
     let wants = look.wants;
+    if look.needs() != Needs::All {
+        return;
+    }
     for needed in wants.headers {
         let Some(header) = look.request.header(needed.name) else {
             let message =
@@ -135,15 +118,17 @@ fn content_type(look: &mut Look<'_>) {
     let Some(body) = look.request.body.as_deref().filter(|body| !body.is_empty()) else { return };
     let judged = look.endpoint.is_some_and(|endpoint| !endpoint.fields.is_empty());
     let begins = body.trim_ascii_start().first();
-    if !judged && !matches!(begins, Some(b'{' | b'[')) {
+    let header = look.request.header("content-type");
+    // Elsewhere only what nobody meant: files and forms have types of their own.
+    let meant = header.is_some_and(|header| !header.implied);
+    if !judged && (meant || !matches!(begins, Some(b'{' | b'['))) {
         return;
     }
-    let header = look.request.header("content-type");
     let value = header.map(|header| header.trimmed().to_ascii_lowercase());
     let kind = value.as_deref().map(|value| value.split(';').next().unwrap_or_default().trim());
     let message = match (kind, header.is_some_and(|header| header.implied)) {
         (Some("application/json"), _) => return,
-        (Some(kind), _) if kind.ends_with("+json") => return,
+        (Some(kind), _) if kind.contains("json") => return,
         (Some(_), true) => {
             "curl's -d declares the body as application/x-www-form-urlencoded, and it is JSON."
         }
@@ -156,7 +141,7 @@ fn content_type(look: &mut Look<'_>) {
 
 /// Signed requests: either a signature (with its token, where the credentials are a session's) or a bearer key.
 fn signature(look: &mut Look<'_>) {
-    if look.api() != "bedrock" {
+    if look.api() != "bedrock" || look.needs() == Needs::Nothing {
         return;
     }
     let request = look.request;

@@ -2,48 +2,15 @@
 //! else. A key is never shown: its kind, its length and the place of a character are all that is said.
 
 use super::look::Look;
+use super::placeholder::stand_in;
 use super::request::Header;
 use super::{Answers, Finding};
 use crate::mistake::{Level, Mistake};
 use crate::provider::Provider;
-use crate::provider::request::KeyKind;
+use crate::provider::request::{KeyKind, Needs};
 
 /// How a client's own library shows a header that it refuses to send.
 const REFUSED: &str = "it is never sent: the client's own library refuses the header, and many show that as a connection error";
-
-/// Words that stand where a key should.
-const STAND_INS: &[&str] = &[
-    "placeholder",
-    "changeme",
-    "change-me",
-    "change_me",
-    "replace",
-    "insert",
-    "todo",
-    "api-key-here",
-    "api_key_here",
-    "your-",
-    "your_",
-    "yourkey",
-    "yourapikey",
-    "my-api-key",
-    "my_api_key",
-    "redacted",
-];
-
-/// Whole values that stand for none.
-const NOTHINGS: &[&str] = &[
-    "null",
-    "none",
-    "nil",
-    "undefined",
-    "[object object]",
-    "key",
-    "api-key",
-    "api_key",
-    "token",
-    "secret",
-];
 
 pub(super) fn rules(look: &mut Look<'_>) {
     let names = key_headers(look);
@@ -75,7 +42,8 @@ fn missing(look: &mut Look<'_>, keys: &[&Header]) {
     let Some(first) = look.wants.key_headers.first() else { return };
     let in_query =
         look.request.url.query_pairs().any(|(name, _)| name == "key" || name == "X-Amz-Signature");
-    if !keys.is_empty() || in_query || look.around.keyless || is_signable(look) {
+    let needs_none = look.needs() == Needs::Nothing;
+    if needs_none || !keys.is_empty() || in_query || look.around.keyless || is_signable(look) {
         return;
     }
     let names: Vec<&str> = look.wants.key_headers.iter().map(|header| header.name).collect();
@@ -108,7 +76,7 @@ fn one(look: &mut Look<'_>, header: &Header) {
         );
         return;
     }
-    if matches!(scheme, Scheme::Signature) {
+    if scheme == Scheme::Other {
         return;
     }
     if placeholder(look, header, &name, key) {
@@ -134,7 +102,8 @@ enum Scheme {
     Bare,
     Bearer,
     Basic,
-    Signature,
+    /// Another scheme (RFC 9110 11.1): what stands behind it is no key, or in a form of its own.
+    Other,
 }
 
 fn taken_apart<'a>(name: &str, value: &'a str) -> (Scheme, &'a str) {
@@ -145,7 +114,11 @@ fn taken_apart<'a>(name: &str, value: &'a str) -> (Scheme, &'a str) {
     match word.to_ascii_lowercase().as_str() {
         "bearer" => (Scheme::Bearer, rest),
         "basic" if name == "authorization" => (Scheme::Basic, rest),
-        "aws4-hmac-sha256" => (Scheme::Signature, rest),
+        "aws4-hmac-sha256" | "digest" | "oauth" | "token" | "apikey" | "negotiate" | "ntlm"
+            if name == "authorization" =>
+        {
+            (Scheme::Other, rest)
+        }
         _ => (Scheme::Bare, value),
     }
 }
@@ -166,6 +139,12 @@ fn placeholder(look: &mut Look<'_>, header: &Header, name: &str, key: &str) -> b
         )
     } else {
         match stand_in(key) {
+            // A gateway may want none, and have clients that send something all the same.
+            Some("A word that stands for nothing" | "A placeholder of a manual")
+                if !look.is_strict() =>
+            {
+                return false;
+            }
             Some(what) => format!("{what} stands in the place of the key."),
             None => return false,
         }
@@ -185,41 +164,6 @@ fn placeholder(look: &mut Look<'_>, header: &Header, name: &str, key: &str) -> b
     let answers = look.answer(mistake, "");
     look.found_with(Mistake::KeyPlaceholder, name, (message, fix), answers);
     true
-}
-
-fn stand_in(key: &str) -> Option<&'static str> {
-    let bare = key.trim().trim_matches(['"', '\'', '`']);
-    let lower = bare.to_lowercase();
-    let is_name = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    let inside = |begin: &str, end: &str| {
-        bare.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end)).is_some_and(|name| {
-            is_name(
-                name.trim().trim_start_matches(['.', '$']).replace(['.', '-', ' '], "_").as_str(),
-            )
-        })
-    };
-    if inside("${", "}") || bare.strip_prefix('$').is_some_and(is_name) {
-        return Some("The name of a variable that no shell replaced");
-    }
-    if inside("{{", "}}") || inside("{", "}") || inside("%", "%") {
-        return Some("The name of a variable that no template replaced");
-    }
-    if bare.starts_with('<') && bare.ends_with('>') {
-        return Some("A text in angle brackets");
-    }
-    if NOTHINGS.contains(&lower.as_str()) {
-        return Some("A word that stands for nothing");
-    }
-    if lower.contains("...")
-        || bare.contains('…')
-        || lower.contains("***")
-        || lower.contains("xxxx")
-    {
-        return Some("A shortened or masked key");
-    }
-    STAND_INS.iter().any(|word| lower.contains(word)).then_some("A placeholder of a manual")
 }
 
 /// What happened to a key between its file and the header.
@@ -350,6 +294,7 @@ fn belongs(look: &mut Look<'_>, name: &str, scheme: Scheme, key: &str) {
                 format!("Send it as `{wanted}: {prefix}…`."),
             )
         }
+        (None, _, _) if is_either(look) => return,
         (None, _, _) => (
             format!("The key is in {name}, and {} takes {}.", look.api(), names.join(" or ")),
             format!("Send it as {}.", names.join(" or ")),
@@ -370,7 +315,10 @@ fn belongs(look: &mut Look<'_>, name: &str, scheme: Scheme, key: &str) {
 /// Where a key may be sent as other APIs want it: on hosts and paths made for their clients.
 fn is_either(look: &Look<'_>) -> bool {
     let host = look.request.host().to_string();
-    look.request.url.path().contains("/openai/") || host.starts_with("bedrock-mantle.")
+    let path = look.request.url.path();
+    look.needs() != Needs::All
+        || ["/openai/", "/anthropic/"].iter().any(|part| path.contains(part))
+        || host.starts_with("bedrock-mantle.")
 }
 
 /// Where the newest version of the API is asked, keys as Bearer have been reported to work.

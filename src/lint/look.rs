@@ -7,13 +7,36 @@ use super::{Answers, Around, Finding, MOST, json};
 use crate::config::nearest;
 use crate::mistake::{Level, Mistake};
 use crate::provider::Provider;
-use crate::provider::request::{Endpoint, Requests};
+use crate::provider::request::{Endpoint, Needs, Requests};
 
 /// The longest name of a field or model that is shown: a key is longer.
 const LONGEST_NAME: usize = 64;
 
 /// How far a host may be from a provider's to be taken for a slip.
 const SLIP: usize = 2;
+
+/// Headers that one API alone has: who sends one means it, wherever it goes.
+const TELLING: &[&str] = &["anthropic-version", "copilot-integration-id"];
+
+/// What breaks, or surprises, whoever answers.
+const ANYWHERE: &[Mistake] = &[
+    Mistake::UrlHostUnknown,
+    Mistake::KeyEmpty,
+    Mistake::KeyControlCharacter,
+    Mistake::KeyNotAscii,
+    Mistake::KeyWhiteSpace,
+    Mistake::KeyQuoted,
+    Mistake::KeyPlaceholder,
+    Mistake::KeyBearerDoubled,
+    Mistake::HeaderDoubled,
+    Mistake::BodyNotJson,
+    Mistake::ProxyVariableInvalid,
+    Mistake::ProxyVariablesDisagree,
+    Mistake::NoProxyCatchesHost,
+    Mistake::NoProxyMissesLocalhost,
+    Mistake::BaseUrlElsewhere,
+    Mistake::CurlInsecure,
+];
 
 /// A request, and what is known of its API.
 pub(super) struct Look<'a> {
@@ -31,7 +54,7 @@ impl<'a> Look<'a> {
     pub(super) fn new(request: &'a Request, around: &'a Around<'a>) -> Self {
         let wants = around.provider.facts().requests;
         let path = request.url.path().trim_end_matches('/');
-        let own = around.provider.owns(&request.host().to_string());
+        let own = owns(around.provider, request);
         let at_gateway =
             || wants.endpoints.iter().filter(|_| !own).find(|endpoint| ends_at(path, endpoint));
         let endpoint = wants.endpoint(path).or_else(at_gateway);
@@ -40,7 +63,18 @@ impl<'a> Look<'a> {
 
     /// Whether it goes to one of the provider's own hosts.
     pub(super) fn is_own_host(&self) -> bool {
-        self.around.provider.owns(&self.request.host().to_string())
+        owns(self.around.provider, self.request)
+    }
+
+    /// Whether what this API demands is demanded there: a gateway that nobody declared may have keys, models and
+    /// fields of its own, or be another API in the same shape.
+    pub(super) fn is_strict(&self) -> bool {
+        self.is_own_host() || self.around.declared
+    }
+
+    /// What is asked for needs of the API's headers.
+    pub(super) fn needs(&self) -> Needs {
+        self.endpoint.map_or(Needs::All, |endpoint| endpoint.needs)
     }
 
     /// The provider's name.
@@ -66,6 +100,9 @@ impl<'a> Look<'a> {
     }
 
     pub(super) fn push(&mut self, finding: Finding) {
+        if !self.is_strict() && !ANYWHERE.contains(&finding.mistake) {
+            return;
+        }
         let same = self.found.iter().filter(|old| old.mistake == finding.mistake).count();
         if same < MOST {
             self.found.push(finding);
@@ -87,6 +124,10 @@ impl<'a> Look<'a> {
 
     /// What the API answers to a mistake; the slot is what the answer names, and decides between several.
     pub(super) fn answer(&self, mistake: Mistake, slot: &str) -> Answers {
+        // What others answer is not known.
+        if !self.is_own_host() {
+            return Answers::Unknown;
+        }
         let mut all = self.wants.answers.iter().filter(|answer| answer.mistake == mistake);
         let has_slot = |message: &str| {
             let named = ["\"…\"", "`…`", "models/…"];
@@ -146,15 +187,44 @@ pub(super) fn shown_name(name: &str) -> Option<&str> {
         .then_some(name)
 }
 
-/// The name that was probably meant.
+/// The name that was probably meant; what is long is no slip, and would take long to compare.
 pub(super) fn meant(name: &str, known: &[&str]) -> Option<String> {
-    Some(nearest(name, known)).filter(|hint| hint.starts_with("did you mean"))
+    let near = || Some(nearest(name, known)).filter(|hint| hint.starts_with("did you mean"));
+    (name.len() <= LONGEST_NAME).then(near).flatten()
 }
 
-/// The API that a request is for: by its host, else by its headers, its path, and what the host is nearly.
+/// Whether a host is the API's own, or serves it below this path.
+fn owns(provider: Provider, request: &Request) -> bool {
+    let host = request.host().to_string();
+    let path = request.url.path();
+    let is_of = |domain: &str| host.ends_with(domain);
+    let mut shared = provider.facts().requests.shared.iter();
+    let of_others = shared.any(|(domain, begins)| {
+        is_of(domain) && !begins.iter().any(|begin| path.starts_with(begin))
+    });
+    provider.owns(&host) && !of_others
+}
+
+fn known() -> impl Iterator<Item = Provider> {
+    Provider::ALL.iter().copied().filter(|provider| *provider != Provider::Generic)
+}
+
+/// The API that a request is surely for: by the host that it goes to, or a header that no other API has.
+pub fn certain_provider_of(request: &Request) -> Provider {
+    let by_header = |provider: &Provider| {
+        let mut names = provider.facts().requests.headers.iter().map(|needed| needed.name);
+        names.any(|name| TELLING.contains(&name) && request.header(name).is_some())
+    };
+    known()
+        .find(|provider| owns(*provider, request))
+        .or_else(|| known().find(by_header))
+        .unwrap_or(Provider::Generic)
+}
+
+/// The API that a request is probably for: what is sure, else by clients' variables, the header of its key beside
+/// its path, and what the host is nearly.
 pub fn provider_of(request: &Request, variables: &[(String, String)]) -> Provider {
     let host = request.host().to_string();
-    let known = || Provider::ALL.iter().copied().filter(|provider| *provider != Provider::Generic);
     let by_variable = |provider: &Provider| {
         let names = provider.facts().requests.base_variables;
         variables.iter().any(|(name, value)| {
@@ -162,30 +232,27 @@ pub fn provider_of(request: &Request, variables: &[(String, String)]) -> Provide
                 && Url::parse(value).is_ok_and(|url| url.host_str() == Some(&host))
         })
     };
-    let by_header = |provider: &Provider| {
-        let facts = provider.facts();
-        let needed = facts.requests.headers.iter().map(|needed| needed.name);
-        let mut names = needed.chain(facts.key.map(|header| header.name));
-        names.any(|name| name != "authorization" && request.header(name).is_some())
-    };
     let path = request.url.path().trim_end_matches('/');
-    // Those whose fields are known: others have the same paths for those who come from there.
-    let by_path = |provider: &Provider| {
-        let endpoint = provider.facts().requests.endpoint(path);
-        endpoint.is_some_and(|endpoint| !endpoint.fields.is_empty() && endpoint.path == path)
+    // Many APIs take a key by a header of this name, and paths alone are copied by those who come after.
+    let by_key = |provider: &Provider| {
+        let facts = provider.facts();
+        let has_key = facts
+            .key
+            .is_some_and(|key| key.name != "authorization" && request.header(key.name).is_some());
+        let endpoint = facts.requests.endpoint(path);
+        has_key && endpoint.is_some_and(|endpoint| !endpoint.fields.is_empty())
     };
     let by_slip = |provider: &Provider| {
         let hosts = provider.facts().hosts.iter().filter(|own| !own.contains('*'));
-        hosts.into_iter().any(|own| strsim::damerau_levenshtein(own, &host) <= SLIP)
+        hosts.into_iter().any(|own| {
+            host.len().abs_diff(own.len()) <= SLIP
+                && strsim::damerau_levenshtein(own, &host) <= SLIP
+        })
     };
-    let only = |holds: &dyn Fn(&Provider) -> bool| {
-        let mut found = known().filter(|provider| holds(provider));
-        found.next().filter(|_| found.next().is_none())
-    };
-    Provider::of_host(&host)
+    let certain = Some(certain_provider_of(request)).filter(|found| *found != Provider::Generic);
+    certain
         .or_else(|| known().find(by_variable))
-        .or_else(|| known().find(by_header))
-        .or_else(|| only(&by_slip))
-        .or_else(|| only(&by_path))
+        .or_else(|| known().find(by_key))
+        .or_else(|| known().find(by_slip))
         .unwrap_or(Provider::Generic)
 }

@@ -51,13 +51,11 @@ fn role(look: &mut Look<'_>, name: &str, message: &Node, roles: &[&str]) {
         None => missing(look, &name, message, &wanted),
         Some(node) => match node.value.text() {
             None => type_of(look, &name, node, &wanted),
-            Some(role) if roles.contains(&role) => {}
-            Some(role) => {
+            // Newer models of some APIs take instructions among the messages.
+            Some(role) if roles.contains(&role) || role == "system" => {}
+            Some(_) => {
                 let text = format!("`{name}` is none of {}.", roles.join(", "));
-                let fix = match role {
-                    "system" => "Put it into the field `system`.".to_owned(),
-                    _ => format!("Write {wanted}."),
-                };
+                let fix = format!("Write {wanted}.");
                 let place = look.body_place(node.at);
                 look.found_with(Mistake::BodyFieldType, &place, (text, fix), Answers::Unknown);
             }

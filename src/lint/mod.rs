@@ -13,6 +13,7 @@ mod look;
 mod messages;
 mod model;
 mod options;
+mod placeholder;
 mod request;
 pub mod shell;
 mod url;
@@ -20,7 +21,7 @@ mod url;
 use ::url::Host;
 
 pub use json::{NotJson, check as check_json};
-pub use look::provider_of;
+pub use look::{certain_provider_of, provider_of};
 pub use request::{Fault, Header, Place, Request};
 
 use crate::mistake::{Level, MISTAKES, Mistake};

@@ -1,5 +1,6 @@
 //! The model that a request names, beside those that were known when this was written.
 
+use super::Answers;
 use super::json::Node;
 use super::look::{Look, meant, shown_name};
 use crate::mistake::Mistake;
@@ -26,8 +27,8 @@ pub(super) fn rules(look: &mut Look<'_>, node: &Node) {
                 "Ask the API for its list of models; a newer one may not be known here.".to_owned()
             }
         };
-        let answers = look.answer(Mistake::ModelUnknown, shown.unwrap_or_default());
-        look.found_with(Mistake::ModelUnknown, &place, (message, fix), answers);
+        // A model that is not known here may be there all the same.
+        look.found_with(Mistake::ModelUnknown, &place, (message, fix), Answers::Unknown);
         return;
     };
     let Some(day) = model.retired else { return };

@@ -2,7 +2,7 @@
 //! mistake: APIs have more than are known here.
 
 use super::Answers;
-use super::environment::base_variables;
+use super::environment::{base_variables, is_local};
 use super::look::{Look, meant};
 use crate::mistake::Mistake;
 use crate::provider::Provider;
@@ -31,7 +31,7 @@ fn scheme(look: &mut Look<'_>) {
 
 fn host(look: &mut Look<'_>) {
     let known = look.around.provider.facts().hosts;
-    if known.is_empty() || look.is_own_host() || look.around.declared || is_base(look) {
+    if known.is_empty() || look.is_strict() || is_base(look) || is_local(&look.request.host()) {
         return;
     }
     let host = look.request.host().to_string();
@@ -81,8 +81,11 @@ fn path(look: &mut Look<'_>) {
         let fix = format!("Take {version} out of the base URL.");
         look.find(Mistake::UrlVersionDoubled, PLACE, message, fix);
     } else if path.is_empty() || path == version || (versioned && path.ends_with(&version)) {
-        let message =
-            "The URL ends before an endpoint: the answer to that can look like a refused region.";
+        let message = if look.around.provider == Provider::Anthropic && look.is_own_host() {
+            "The URL ends before an endpoint: the answer to that can look like a refused region."
+        } else {
+            "The URL ends before an endpoint."
+        };
         let fix = format!("Add the endpoint: {}.", example(look));
         look.find(Mistake::UrlBaseOnly, PLACE, message.to_owned(), fix);
     } else if let Some(endpoint) = look.endpoint {
@@ -116,7 +119,9 @@ fn of_other(look: &mut Look<'_>, path: &str) {
 
 fn trailing_slash(look: &mut Look<'_>) {
     let path = look.request.url.path();
-    if look.endpoint.is_some() && path.ends_with('/') {
+    // Of others it is not known that they mind.
+    let minds = look.is_own_host() && look.wants.answer(Mistake::UrlTrailingSlash).is_some();
+    if minds && look.endpoint.is_some() && path.ends_with('/') {
         let message = "The path ends with a slash: the answer is a redirect, which clients do not follow with POST.";
         let shown = look.request.shown_path();
         let fix = format!("Write {}.", shown.trim_end_matches('/'));

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::body::{document, has, text};
 use super::generic::by_status;
 use super::request::{
-    Endpoint, Field, Holds, KeyKind, Needed, Requests, answer, beta, field, get, model, needed,
-    open, retired,
+    Endpoint, Field, Holds, KeyKind, Needed, Needs, Requests, answer, beta, field, free, get,
+    large, model, needed, open, retired,
 };
 use super::{Facts, KeyHeader, Post, Reading, is_cloudflare};
 use crate::cause::Cause;
@@ -60,6 +60,8 @@ const REQUESTS: Requests = Requests {
             fields: MESSAGE,
             closed: true,
             instead: None,
+            needs: Needs::All,
+            largest: None,
         },
         Endpoint {
             path: "/v1/messages/count_tokens",
@@ -67,22 +69,30 @@ const REQUESTS: Requests = Requests {
             fields: COUNT,
             closed: true,
             instead: None,
+            needs: Needs::All,
+            largest: None,
         },
         get("/v1/models"),
         get("/v1/models/{}"),
-        open("/v1/messages/batches", &["GET", "POST"]),
+        large("/v1/messages/batches", &["GET", "POST"], 256),
         open("/v1/messages/batches/{}", &["GET", "DELETE"]),
         open("/v1/messages/batches/{}/cancel", &["POST"]),
         get("/v1/messages/batches/{}/results"),
-        open("/v1/files", &["GET", "POST"]),
+        large("/v1/files", &["GET", "POST"], 500),
         open("/v1/files/{}", &["GET", "DELETE"]),
         get("/v1/files/{}/content"),
+        // platform.claude.com, "OpenAI SDK compatibility".
+        Endpoint { needs: Needs::Key, ..open("/v1/chat/completions", &["POST"]) },
+        free("/api/hello", &["GET"]),
+        free("/v1/oauth/token", &["POST"]),
         Endpoint {
             path: "/v1/complete",
             methods: &["POST"],
             fields: &[],
             closed: false,
             instead: Some("POST /v1/messages"),
+            needs: Needs::All,
+            largest: None,
         },
     ],
     keys: &[
@@ -103,6 +113,7 @@ const REQUESTS: Requests = Requests {
     }],
     query: &[],
     query_unless: &[],
+    shared: &[],
     largest: 32 * 1024 * 1024,
     models: &[
         model("claude-haiku-4-5*"),
@@ -112,6 +123,10 @@ const REQUESTS: Requests = Requests {
         model("claude-opus-4-1*"),
         model("claude-opus-4-5*"),
         model("claude-opus-4-6*"),
+        model("claude-opus-4-7*"),
+        model("claude-opus-4-8*"),
+        model("claude-opus-5*"),
+        model("claude-sonnet-5*"),
         retired("claude-1*", "2024-11-06"),
         retired("claude-instant*", "2024-11-06"),
         retired("claude-2*", "2025-07-21"),
@@ -121,6 +136,9 @@ const REQUESTS: Requests = Requests {
         retired("claude-3-5-haiku*", "2026-02-19"),
         retired("claude-opus-4-0", "2026-06-15"),
         retired("claude-sonnet-4-0", "2026-06-15"),
+        // What the two short ids stand for.
+        retired("claude-opus-4-20250514", "2026-06-15"),
+        retired("claude-sonnet-4-20250514", "2026-06-15"),
         retired("claude-mythos-preview", "2026-06-30"),
     ],
     base_variables: &["ANTHROPIC_BASE_URL"],
@@ -233,8 +251,10 @@ const MESSAGE: &[Field] = &[
     removed("top_p", Holds::Fraction(0.0, 1.0)),
     removed("top_k", Holds::Number(0)),
     beta("mcp_servers", Holds::List, "mcp-client-"),
-    beta("container", Holds::Any, "code-execution-"),
-    beta("context_management", Holds::Object, "context-management-"),
+    field("cache_control", Holds::Any),
+    field("inference_geo", Holds::Any),
+    field("container", Holds::Any),
+    field("context_management", Holds::Any),
 ];
 
 const COUNT: &[Field] = &[
@@ -249,7 +269,8 @@ const COUNT: &[Field] = &[
     removed("top_p", Holds::Fraction(0.0, 1.0)),
     removed("top_k", Holds::Number(0)),
     beta("mcp_servers", Holds::List, "mcp-client-"),
-    beta("context_management", Holds::Object, "context-management-"),
+    field("cache_control", Holds::Any),
+    field("context_management", Holds::Any),
 ];
 
 /// Refused from version 2026-10-21 on, also at the default (platform.claude.com, "Migrate to 2026-10-21").

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::body::{document, has, text};
 use super::generic::by_status;
-use super::request::{Endpoint, Field, Holds, Requests, answer, field, get, needed, open};
+use super::request::{Endpoint, Field, Holds, Needs, Requests, answer, field, get, needed, open};
 use super::{Facts, KeyHeader, Reading, openai};
 use crate::cause::Cause;
 use crate::mistake::Mistake;
@@ -55,10 +55,12 @@ const REQUESTS: Requests = Requests {
     key_headers: &[
         KeyHeader { name: "api-key", prefix: "" },
         KeyHeader { name: "authorization", prefix: "Bearer " },
+        KeyHeader { name: "ocp-apim-subscription-key", prefix: "" },
     ],
     headers: &[],
     query: &["api-version"],
     query_unless: &["/openai/v1/", "/anthropic/"],
+    shared: &[("cognitiveservices.azure.com", &["/openai/", "/models/", "/anthropic/"])],
     largest: u64::MAX,
     models: &[],
     base_variables: &["AZURE_OPENAI_ENDPOINT"],
@@ -92,7 +94,15 @@ const REQUESTS: Requests = Requests {
 };
 
 const fn of_deployment(path: &'static str, fields: &'static [Field]) -> Endpoint {
-    Endpoint { path, methods: &["POST"], fields, closed: false, instead: None }
+    Endpoint {
+        path,
+        methods: &["POST"],
+        fields,
+        closed: false,
+        instead: None,
+        needs: Needs::All,
+        largest: None,
+    }
 }
 
 /// The model is the deployment's, in the path.

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::body::{document, has, text};
 use super::generic::by_status;
-use super::request::{Endpoint, Field, Holds, KeyKind, Requests, answer, field, get, needed, open};
+use super::request::{
+    Endpoint, Field, Holds, KeyKind, Needs, Requests, answer, field, get, needed, open,
+};
 use super::{Facts, KeyHeader, Reading, anthropic, openai};
 use crate::cause::Cause;
 use crate::mistake::Mistake;
@@ -81,6 +83,7 @@ const REQUESTS: Requests = Requests {
     headers: &[],
     query: &[],
     query_unless: &[],
+    shared: &[],
     largest: u64::MAX,
     models: &[],
     base_variables: &["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "ANTHROPIC_BEDROCK_BASE_URL"],
@@ -114,7 +117,15 @@ const REQUESTS: Requests = Requests {
 };
 
 const fn of_model(path: &'static str, fields: &'static [Field]) -> Endpoint {
-    Endpoint { path, methods: &["POST"], fields, closed: false, instead: None }
+    Endpoint {
+        path,
+        methods: &["POST"],
+        fields,
+        closed: false,
+        instead: None,
+        needs: Needs::All,
+        largest: None,
+    }
 }
 
 const CONVERSE: &[Field] = &[

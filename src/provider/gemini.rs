@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::body::{document, has, text};
 use super::generic::by_status;
 use super::request::{
-    Endpoint, Field, Holds, KeyKind, Requests, answer, field, get, model, needed, open, retired,
+    Endpoint, Field, Holds, KeyKind, Needs, Requests, answer, field, get, model, needed, open,
+    retired,
 };
 use super::{Facts, KeyHeader, Post, Reading};
 use crate::cause::Cause;
@@ -64,7 +65,7 @@ const REQUESTS: Requests = Requests {
         of_model("/v1/models/{}:streamGenerateContent", GENERATE),
         of_model("/v1beta/models/{}:countTokens", COUNT),
         of_model("/v1/models/{}:countTokens", COUNT),
-        of_model("/v1beta/models/{}:embedContent", &[needed("content", Holds::Object)]),
+        of_model("/v1beta/models/{}:embedContent", EMBED),
         open("/v1beta/interactions", &["POST"]),
         open("/v1beta/files", &["GET"]),
         open("/v1beta/cachedContents", &["GET", "POST"]),
@@ -91,6 +92,7 @@ const REQUESTS: Requests = Requests {
     headers: &[],
     query: &[],
     query_unless: &[],
+    shared: &[],
     largest: u64::MAX,
     models: &[
         retired("gemini-pro", "2025-02-15"),
@@ -141,12 +143,20 @@ const REQUESTS: Requests = Requests {
 };
 
 const fn of_model(path: &'static str, fields: &'static [Field]) -> Endpoint {
-    Endpoint { path, methods: &["POST"], fields, closed: true, instead: None }
+    Endpoint {
+        path,
+        methods: &["POST"],
+        fields,
+        closed: true,
+        instead: None,
+        needs: Needs::All,
+        largest: None,
+    }
 }
 
 /// Names are taken in both styles (protobuf.dev, "ProtoJSON").
 const GENERATE: &[Field] = &[
-    needed("contents", Holds::Some),
+    needed("contents", Holds::SomeOrObject),
     field("systemInstruction", Holds::Object),
     field("system_instruction", Holds::Object),
     field("generationConfig", Holds::Object),
@@ -165,9 +175,20 @@ const GENERATE: &[Field] = &[
 ];
 
 const COUNT: &[Field] = &[
-    field("contents", Holds::Some),
+    field("contents", Holds::SomeOrObject),
+    field("model", Holds::Text),
     field("generateContentRequest", Holds::Object),
     field("generate_content_request", Holds::Object),
+];
+
+const EMBED: &[Field] = &[
+    needed("content", Holds::Object),
+    field("model", Holds::Text),
+    field("taskType", Holds::Text),
+    field("task_type", Holds::Text),
+    field("title", Holds::Text),
+    field("outputDimensionality", Holds::Number(1)),
+    field("output_dimensionality", Holds::Number(1)),
 ];
 
 /// Its origin calls itself so, and Google's front end counts the time it waited for it. Both stand on answers of other

@@ -26,6 +26,7 @@ pub(super) const FACTS: Facts = Facts {
         headers: &[],
         query: &[],
         query_unless: &[],
+        shared: &[],
         largest: u64::MAX,
         models: &[],
         base_variables: &[],

@@ -6,7 +6,8 @@
 use super::body::{document, has};
 use super::generic::by_status;
 use super::request::{
-    Endpoint, Field, Holds, KeyKind, Needed, Requests, answer, field, get, needed, open,
+    Endpoint, Field, Holds, KeyKind, Needed, Needs, Requests, answer, field, free, get, needed,
+    open,
 };
 use super::{Facts, KeyHeader, Reading, openai};
 use crate::cause::Cause;
@@ -39,7 +40,7 @@ pub(super) const FACTS: Facts = Facts {
 const REQUESTS: Requests = Requests {
     version: "",
     endpoints: &[
-        get("/_ping"),
+        free("/_ping", &["GET"]),
         get("/models"),
         Endpoint {
             path: "/chat/completions",
@@ -47,6 +48,8 @@ const REQUESTS: Requests = Requests {
             fields: CHAT,
             closed: false,
             instead: None,
+            needs: Needs::All,
+            largest: None,
         },
         open("/responses", &["POST"]),
         open("/v1/messages", &["POST"]),
@@ -69,6 +72,7 @@ const REQUESTS: Requests = Requests {
     ],
     query: &[],
     query_unless: &[],
+    shared: &[],
     largest: u64::MAX,
     models: &[],
     base_variables: &[],

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::body::{document, has, text};
 use super::generic::by_status;
 use super::request::{
-    Endpoint, Field, Holds, KeyKind, Requests, answer, field, get, model, needed, open, retired,
+    Endpoint, Field, Holds, KeyKind, Needs, Requests, answer, field, get, model, needed, open,
+    retired,
 };
 use super::{Facts, KeyHeader, Post, Reading, is_cloudflare};
 use crate::cause::Cause;
@@ -58,6 +59,8 @@ const REQUESTS: Requests = Requests {
             fields: CHAT,
             closed: false,
             instead: None,
+            needs: Needs::All,
+            largest: None,
         },
         Endpoint {
             path: "/v1/responses",
@@ -65,6 +68,8 @@ const REQUESTS: Requests = Requests {
             fields: RESPONSE,
             closed: false,
             instead: None,
+            needs: Needs::All,
+            largest: None,
         },
         open("/v1/responses/{}", &["GET", "DELETE"]),
         open("/v1/responses/input_tokens", &["POST"]),
@@ -74,6 +79,8 @@ const REQUESTS: Requests = Requests {
             fields: &[needed("input", Holds::TextOrList), field("model", Holds::Text)],
             closed: false,
             instead: None,
+            needs: Needs::All,
+            largest: None,
         },
         Endpoint {
             path: "/v1/embeddings",
@@ -81,6 +88,8 @@ const REQUESTS: Requests = Requests {
             fields: &[needed("input", Holds::TextOrList), needed("model", Holds::Text)],
             closed: false,
             instead: None,
+            needs: Needs::All,
+            largest: None,
         },
         open("/v1/files", &["GET", "POST"]),
         open("/v1/files/{}", &["GET", "DELETE"]),
@@ -108,6 +117,7 @@ const REQUESTS: Requests = Requests {
     headers: &[],
     query: &[],
     query_unless: &[],
+    shared: &[],
     largest: u64::MAX,
     models: &[
         retired("gpt-3.5-turbo*", "2026-10-23"),

@@ -24,6 +24,8 @@ pub struct Requests {
     pub query: &'static [&'static str],
     /// How paths begin that need none of them.
     pub query_unless: &'static [&'static str],
+    /// Domains whose hosts serve other APIs as well, and how this one's paths begin there.
+    pub shared: &'static [(&'static str, &'static [&'static str])],
     /// The largest body that it takes, in bytes.
     pub largest: u64,
     /// The models that were known when this was written; empty: none is judged.
@@ -47,6 +49,21 @@ pub struct Endpoint {
     pub closed: bool,
     /// What to use instead, where it is deprecated.
     pub instead: Option<&'static str>,
+    /// What it needs beside what is asked for.
+    pub needs: Needs,
+    /// The largest body that it takes, in bytes, where that is not the API's own limit.
+    pub largest: Option<u64>,
+}
+
+/// What an endpoint needs of the API's headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// The key and all headers.
+    All,
+    /// A key alone, as clients of another API send it: the endpoint is made for them.
+    Key,
+    /// Neither.
+    Nothing,
 }
 
 /// A field of a body.
@@ -85,6 +102,8 @@ pub enum Holds {
     Object,
     /// A text or a list.
     TextOrList,
+    /// A list that must not be empty, or an object in the place of its only entry.
+    SomeOrObject,
     /// Whatever it is, it is not judged.
     Any,
 }
@@ -155,7 +174,29 @@ pub(super) const fn get(path: &'static str) -> Endpoint {
 
 /// Something whose body is not judged.
 pub(super) const fn open(path: &'static str, methods: &'static [&'static str]) -> Endpoint {
-    Endpoint { path, methods, fields: &[], closed: false, instead: None }
+    Endpoint {
+        path,
+        methods,
+        fields: &[],
+        closed: false,
+        instead: None,
+        needs: Needs::All,
+        largest: None,
+    }
+}
+
+/// Something that wants neither key nor headers.
+pub(super) const fn free(path: &'static str, methods: &'static [&'static str]) -> Endpoint {
+    Endpoint { needs: Needs::Nothing, ..open(path, methods) }
+}
+
+/// Something that takes bodies of so many MiB.
+pub(super) const fn large(
+    path: &'static str,
+    methods: &'static [&'static str],
+    mebibytes: u64,
+) -> Endpoint {
+    Endpoint { largest: Some(mebibytes * 1024 * 1024), ..open(path, methods) }
 }
 
 /// A model in use.

@@ -124,6 +124,9 @@ fn sound(endpoint: &Endpoint, body: &Value) {
                 let known = |role: String| roles.contains(&role.as_str());
                 !list.is_empty() && list.iter().all(|one| role(one).is_some_and(known))
             }),
+            Holds::SomeOrObject => {
+                value.is_object() || value.as_array().is_some_and(|list| !list.is_empty())
+            }
             Holds::Object => value.is_object(),
             Holds::TextOrList => value.is_string() || value.is_array(),
             Holds::Any => true,
