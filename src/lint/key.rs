@@ -284,6 +284,8 @@ fn belongs(look: &mut Look<'_>, name: &str, scheme: Scheme, key: &str) {
             format!("The header carries {what}, which is no key of requests."),
             format!("Send an API key as {}.", names.join(" or ")),
         ),
+        // Claude Code's helper sends its key by both headers, and the right one counts.
+        (_, Some((_, kind)), _) if is_also_in(look, name, kind.header, key) => return,
         (_, Some((_, kind)), _)
             if kind.header.is_some_and(|header| header != name && !is_either(look)) =>
         {
@@ -310,6 +312,13 @@ fn belongs(look: &mut Look<'_>, name: &str, scheme: Scheme, key: &str) {
         _ => return,
     };
     wrong_header(look, name, message, fix);
+}
+
+/// Whether the header that takes this key has it, too.
+fn is_also_in(look: &Look<'_>, name: &str, wanted: Option<&str>, key: &str) -> bool {
+    let other = wanted.filter(|wanted| *wanted != name);
+    let header = other.and_then(|wanted| look.request.header(wanted));
+    header.is_some_and(|header| header.trimmed().ends_with(key))
 }
 
 /// Where a key may be sent as other APIs want it: on hosts and paths made for their clients.

@@ -181,7 +181,7 @@ pub(super) fn shown_name(name: &str) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:@/%~".contains(c);
     let is_key = Provider::ALL.iter().any(|provider| {
         let keys = provider.facts().requests.keys.iter();
-        keys.filter(|kind| !kind.prefix.is_empty()).any(|kind| name.starts_with(kind.prefix))
+        keys.filter(|kind| !kind.prefix.is_empty()).any(|kind| name.contains(kind.prefix))
     });
     (!name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(plain) && !is_key)
         .then_some(name)

@@ -7,6 +7,13 @@ use url::{Host, Url};
 
 use super::look::shown_name;
 use crate::config::Secret;
+use crate::provider::Provider;
+
+/// The longest segment of an unknown path that is shown.
+const LONGEST_SEGMENT: usize = 24;
+
+/// The longest path that is shown, in characters.
+const LONGEST_PATH: usize = 200;
 
 /// A place in a text that a person wrote: both count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,10 +173,20 @@ impl Request {
 
     /// Its path: what may be a key that was pasted into one is left out.
     pub(super) fn shown_path(&self) -> String {
-        let parts = self.url.path().split('/');
-        let shown =
-            parts.map(|part| if part.is_empty() { "" } else { shown_name(part).unwrap_or("…") });
-        shown.collect::<Vec<&str>>().join("/")
+        let path = self.url.path();
+        // Where the path is known, what is long is a model or a deployment; elsewhere it may be a secret.
+        let mut all = Provider::ALL.iter();
+        let known = all.any(|provider| provider.facts().requests.endpoint(path).is_some());
+        let shown = path.split('/').map(|part| match part {
+            "" => "",
+            part if part.len() > LONGEST_SEGMENT && !known => "…",
+            part => shown_name(part).unwrap_or("…"),
+        });
+        let whole = shown.collect::<Vec<&str>>().join("/");
+        match whole.char_indices().nth(LONGEST_PATH) {
+            Some((at, _)) => format!("{}…", whole.get(..at).unwrap_or_default()),
+            None => whole,
+        }
     }
 }
 
