@@ -256,7 +256,7 @@ fn streams_are_judged_by_when_their_parts_come() {
             "degraded stream_buffered undetermined low",
             "failed: the parts of a stream come together at its end",
         ),
-        (is_out_of_credit, "ok", "passed: says nothing: no stream came"),
+        (is_out_of_credit, "ok", "not_run: says nothing: no stream came"),
         (says_little, "ok", "passed: says nothing: too short to tell"),
     ];
     for (behaviour, expected, line) in rows {
@@ -314,7 +314,8 @@ fn a_result_is_kept_and_another_check_sends_nothing() {
     }
 }
 
-const HOLD: &str = "idle_hold = \"4s\"";
+/// Short enough for a check to see it die twice.
+const HOLD: &str = "idle_hold = \"3s\"";
 
 #[test]
 fn silent_connections_are_judged_by_their_end() {
@@ -340,7 +341,7 @@ fn silent_connections_are_judged_by_their_end() {
 fn a_tunnel_that_its_proxy_forgets_is_the_proxys() {
     let world =
         World::with(keeps, Some(keeps), &Tunnelling::TunnelFor(Duration::from_millis(1200)));
-    let document = world.check(HOLD);
+    let document = world.check("idle_hold = \"4s\"");
     assert_eq!(verdict(&document, "proxy"), "degraded idle_cut proxy high", "{document:#}");
     assert_eq!(verdict(&document, "direct"), "ok");
 }

@@ -68,12 +68,19 @@ pub(super) async fn rounds_of(
 ) -> Option<Trip> {
     let mut found: Option<Trip> = None;
     let mut silences = spread(Duration::ZERO, limit, SIDE_BY_SIDE);
-    for _ in 0..ROUNDS {
+    let mut died_again = false;
+    for round in 0..ROUNDS {
         let longest = silences.iter().max().copied().unwrap_or_default();
         if silences.is_empty() || Instant::now() + longest + plan.timeout > until {
             break;
         }
         let more = network.hold(plan, &silences).await;
+        if round > 0 && !died_again {
+            died_again = dies_after(&more, longest);
+            if !died_again {
+                break;
+            }
+        }
         let trip = match found.take() {
             None => more,
             Some(mut trip) => {
@@ -82,10 +89,22 @@ pub(super) async fn rounds_of(
                 trip
             }
         };
-        silences = next(&trip);
+        silences = next(&trip, died_again);
         found = Some(trip);
     }
+    if let Some(trip) = found.as_mut().filter(|_| !died_again) {
+        // An outage kills all at once too, and only once.
+        for leg in &mut trip.legs {
+            leg.held = leg.held.filter(|held| held.end == HeldEnd::Lived);
+        }
+    }
     found
+}
+
+/// Whether one that was to be silent for so long died.
+fn dies_after(trip: &Trip, silence: Duration) -> bool {
+    let as_long = |held: &Held| held.asked >= silence.as_secs_f64() && held.end != HeldEnd::Lived;
+    trip.legs.iter().filter_map(|leg| leg.held).any(|held| as_long(&held))
 }
 
 /// So many between two, the last at the end.
@@ -94,24 +113,23 @@ fn spread(from: Duration, to: Duration, steps: u32) -> Vec<Duration> {
     (1..=steps).map(|place| from + step * place).collect()
 }
 
-/// What is to be tried next; nothing where it is known, or cannot be.
-fn next(trip: &Trip) -> Vec<Duration> {
+/// What is to be tried next, the shortest that died last: it has to die again; nothing where it is known, or cannot be.
+fn next(trip: &Trip, died_again: bool) -> Vec<Duration> {
     let held: Vec<Held> = trip.legs.iter().filter_map(|leg| leg.held).collect();
-    if held.iter().any(|held| held.ended.is_some()) {
-        return Vec::new();
-    }
     let dead = held.iter().filter(|held| held.end != HeldEnd::Lived).map(|held| held.asked);
     let dead = dead.fold(f64::INFINITY, f64::min);
     let lived = held.iter().filter(|held| held.end == HeldEnd::Lived && held.asked < dead);
     let lived = lived.map(|held| held.asked).fold(0.0, f64::max);
-    if !dead.is_finite() || dead - lived <= EXACT {
+    if !dead.is_finite() {
         return Vec::new();
     }
+    let is_exact = held.iter().any(|held| held.ended.is_some()) || dead - lived <= EXACT;
     let [lived, dead] = [lived, dead].map(Duration::from_secs_f64);
-    // Both ends are known.
-    let mut between = spread(lived, dead, SIDE_BY_SIDE + 1);
-    between.pop();
-    between
+    match (is_exact, died_again) {
+        (true, true) => Vec::new(),
+        (true, false) => vec![dead],
+        (false, _) => spread(lived, dead, SIDE_BY_SIDE + 1),
+    }
 }
 
 /// What is held beside the checks of a daemon, and when each may be again.
@@ -187,7 +205,7 @@ mod tests {
         for round in 0..ROUNDS {
             let end = |asked| if asked < cut { HeldEnd::Lived } else { HeldEnd::Silent };
             held.extend(silences.iter().map(|s| (s.as_secs_f64(), None, end(s.as_secs_f64()))));
-            silences = next(&trip(&held));
+            silences = next(&trip(&held), round > 0);
             assert_eq!(silences.is_empty(), round == 2, "{round}: {silences:?}");
         }
         let dead = held.iter().filter(|(_, _, end)| *end == HeldEnd::Silent);
@@ -198,8 +216,11 @@ mod tests {
     #[test]
     fn what_was_seen_or_never_died_is_not_tried_again() {
         let seen = trip(&[(50.0, None, HeldEnd::Lived), (100.0, Some(60.0), HeldEnd::Closed)]);
-        assert!(next(&seen).is_empty());
-        assert!(next(&trip(&[(50.0, None, HeldEnd::Lived)])).is_empty());
-        assert!(next(&trip(&[])).is_empty());
+        assert!(next(&seen, true).is_empty());
+        assert_eq!(next(&seen, false), [Duration::from_secs(100)], "it has to die again");
+        assert!(dies_after(&seen, Duration::from_secs(100)));
+        assert!(!dies_after(&seen, Duration::from_secs(101)));
+        assert!(next(&trip(&[(50.0, None, HeldEnd::Lived)]), false).is_empty());
+        assert!(next(&trip(&[]), false).is_empty());
     }
 }

@@ -16,8 +16,8 @@ use super::{hold, keys};
 use crate::cause::Status;
 use crate::config::Secret;
 use crate::diagnosis::{
-    Baseline, Decision, Evidence, Experiment, Findings, Key, Outcome, TargetFacts, Walk, diagnose,
-    read_answer,
+    Baseline, Decision, Evidence, Experiment, Findings, Key, Outcome, TargetFacts, Walk,
+    control_passed, diagnose, read_answer,
 };
 use crate::observation::{Change, Control, NotRun, Pac, Trip};
 use crate::plan::{Identity, Plan, Route, Target, TripPlan};
@@ -136,6 +136,15 @@ pub(super) fn equipped(
     }
     keys::equip(&mut trip);
     trip
+}
+
+/// Whether a result may be kept: what a fault brought is measured anew, so that no verdict outlives it. What is
+/// neither JSON nor a stream is a page of somebody on the way.
+fn is_good(change: Change, trip: &Trip) -> bool {
+    let response = trip.leading().and_then(|leg| leg.response.as_ref());
+    let kind = response.and_then(|response| response.header("content-type")).unwrap_or_default();
+    let is_the_apis = kind.contains("json") || kind.contains("event-stream");
+    is_the_apis && control_passed(change.control(), trip)
 }
 
 /// Whether an outcome takes the place of another.
@@ -328,7 +337,9 @@ impl Inquiry {
         let planned = Arc::new(planned);
         if change != Change::IdleHold {
             let trip = network.walk(&planned).await;
-            controls.kept.keep(of, change, &trip, (plan.again, true));
+            if is_good(change, &trip) {
+                controls.kept.keep(of, change, &trip, (plan.again, true));
+            }
             return Ok(trip);
         }
         if !waits {

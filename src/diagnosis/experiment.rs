@@ -225,7 +225,13 @@ fn line(case: &Case<'_>, outcome: &Outcome) -> EvidenceLine {
                 _ => passed(control, trip),
             };
             let result = if passes { ControlResult::Passed } else { ControlResult::Failed };
-            (result, beyond(change, trip).unwrap_or_else(|| detail(control, trip)))
+            let refused = Some(trip).filter(|_| change == Change::Stream).and_then(refused);
+            match refused {
+                Some(status) => {
+                    (ControlResult::NotRun, format!("not tested: the API answered {status}"))
+                }
+                None => (result, beyond(change, trip).unwrap_or_else(|| detail(control, trip))),
+            }
         }
     };
     let means = match &outcome.result {
@@ -242,6 +248,12 @@ fn line(case: &Case<'_>, outcome: &Outcome) -> EvidenceLine {
     };
     let at = outcome.result.as_ref().ok().map(|trip| trip.started);
     EvidenceLine { control, result, detail, means: means.to_owned(), at }
+}
+
+/// The status of an answer in the place of a stream.
+fn refused(trip: &Trip) -> Option<u16> {
+    let response = trip.leading()?.response.as_ref()?;
+    (trip.arrived() && Rhythm::of(trip) == Rhythm::Other).then_some(response.status)
 }
 
 /// Whether the proxy asked for the login, and it was not sent again so soon.

@@ -10,8 +10,11 @@ use tokio::time::Instant;
 
 use super::legs::Walked;
 use super::{Network, chosen, dns, http, now, sendable};
-use crate::observation::{Leg, Response, Trip};
+use crate::observation::{HeldEnd, Leg, Response, Trip};
 use crate::plan::TripPlan;
+
+/// Seconds by which the clocks may differ over a hold.
+const SLEPT: f64 = 1.0;
 
 impl Network {
     /// A connection for each of these silences, all to the first address.
@@ -35,7 +38,7 @@ impl Network {
                 }
             });
         }
-        let mut legs = Vec::new();
+        let mut legs: Vec<Leg> = Vec::new();
         while let Some(joined) = tasks.join_next().await {
             match joined {
                 Ok(leg) => legs.extend(leg),
@@ -47,9 +50,17 @@ impl Network {
                 }
             }
         }
+        let seconds = begun.elapsed().as_secs_f64();
+        // The monotonic clock stands while a host sleeps, and its connections die meanwhile.
+        let wall = now().duration_since(started).as_secs_f64();
+        if (wall - seconds).abs() > SLEPT {
+            for leg in &mut legs {
+                leg.held = None;
+            }
+        }
         Trip {
             started,
-            seconds: begun.elapsed().as_secs_f64(),
+            seconds,
             proxied: plan.tunnel.is_some(),
             host: plan.destination().to_string(),
             pac: None,
@@ -77,9 +88,24 @@ impl Network {
                     http::hold(&request, arrived.stream, tls, &around, wait).await;
                 leg.response = response.map(|response| Response { withheld, ..response });
                 (leg.stop, leg.held) = (stop, held);
+                let dead = leg.held.is_some_and(|held| held.end != HeldEnd::Lived);
+                if dead && !self.answers(plan, to).await {
+                    // What fails now for all says nothing of silence.
+                    leg.held = None;
+                }
                 leg
             }
             Walked::Leg(leg, None) | Walked::NoRoute(leg) => leg,
         }
+    }
+
+    /// Whether a fresh connection is answered.
+    async fn answers(&self, plan: &TripPlan, to: (SocketAddr, Option<IpAddr>)) -> bool {
+        let deadline = Instant::now() + plan.timeout;
+        let Walked::Leg(mut leg, Some(arrived)) = self.leg(plan, to, deadline).await else {
+            return false;
+        };
+        super::ask(plan, &mut leg, arrived, deadline).await;
+        leg.response.is_some() && leg.stop.is_none()
     }
 }

@@ -7,7 +7,7 @@ use crate::diagnosis::case::{Case, Found};
 use crate::observation::{Chain, Change, Control, HeldEnd, Trip, Trust};
 
 rules! { FACTS
-    /// Connections that were silent for longer than some seconds (`idle_hold`) are dead, and fresh ones work. The
+    /// Connections that were silent for longer than some seconds (`idle_hold`) are dead and fresh ones work. The
     /// network's, the proxy's on its route or the inspecting device's, where one lives longer to the same server
     /// over another route; else nobody's. Not where the API itself ends them, or all routes show the same.
     IdleCut idle_cut,

@@ -35,6 +35,8 @@ pub(in crate::diagnosis) enum Rhythm {
     Together,
     /// Too few, too fast, or after a gap in the packets: it cannot be told.
     Unclear,
+    /// Somebody had it already: it was not made.
+    Cached,
     /// It is no stream.
     Other,
 }
@@ -44,7 +46,10 @@ impl Rhythm {
         let answer = trip.leading().filter(|leg| leg.stop.is_none());
         match answer.and_then(|leg| leg.response.as_ref()) {
             Some(response) if response.status == 200 && response.is_event_stream() => {
-                Self::of_stream(response)
+                match Self::of_stream(response) {
+                    Self::Together if is_cached(response) => Self::Cached,
+                    rhythm => rhythm,
+                }
             }
             Some(_) | None => Self::Other,
         }
@@ -82,9 +87,22 @@ impl Rhythm {
         match self {
             Self::Streamed | Self::Together => None,
             Self::Unclear => Some("says nothing: too short to tell"),
+            Self::Cached => Some("says nothing: the answer is a cache's"),
             Self::Other => Some("says nothing: no stream came"),
         }
     }
+}
+
+/// Whether a cache says that it answered (RFC 9111 5.1, and the fields of gateways).
+fn is_cached(response: &Response) -> bool {
+    let hit = |name: &str| {
+        let value = response.header(name).unwrap_or_default();
+        value.to_ascii_lowercase().contains("hit")
+    };
+    let age = response.header("age").and_then(|age| age.trim().parse::<u64>().ok());
+    ["cf-aig-cache-status", "cf-cache-status", "x-cache", "cache-status"].into_iter().any(hit)
+        || age.is_some_and(|age| age > 0)
+        || response.header("x-litellm-cache-key").is_some()
 }
 
 fn buffered(case: &Case<'_>) -> Held {
