@@ -52,7 +52,7 @@ impl World {
     fn check_within(&self, url: &str, beside: &str, timeout: &str) -> Said {
         let text = format!(
             "{}[[route]]\nname = \"auto\"\nproxy = \"pac+{url}\"\n{beside}\n\
-             [[target]]\nname = \"api\"\nurl = \"https://{}/v1/models?key=x\"\nroutes = [\"auto\"]\n",
+             [[target]]\nname = \"api\"\nurl = \"https://{}/v1/models?team=x\"\nroutes = [\"auto\"]\n",
             self.ground
                 .tables()
                 .replace("timeout = \"1s\"", &format!("timeout = \"{timeout}\""))
