@@ -151,6 +151,15 @@ fn what_nobody_says_is_answered_with_the_nearest() {
 }
 
 #[test]
+fn an_unknown_message_is_not_repeated_with_its_secrets() {
+    let key = format!("sk-ant-api03-{}", "aB3".repeat(30));
+    let run = run(&["explain", "no such", &key, "zZ9zZ9zZ9zZ9zZ9zZ9zZ9"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("in `no such …"), "{}", run.stderr);
+    assert!(!run.stderr.contains("aB3") && !run.stderr.contains("zZ9"), "{}", run.stderr);
+}
+
+#[test]
 fn a_hostile_text_is_bounded_and_escaped() {
     let mut bytes = b"\x1b]0;title\x07\x1b[2J\xff\xfe`; ".to_vec();
     bytes.resize(1 << 20, b'e');

@@ -16,6 +16,9 @@ const PROPOSED: usize = 3;
 /// Characters of an unknown message that are compared, and shown.
 const COMPARED: usize = 60;
 
+/// Characters of a word that is no secret, whatever they are.
+const LONGEST_WORD: usize = 20;
+
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The id of a cause, as in `sni_filtered`, or what a client has said, as in `ERR_BAD_REQUEST` or a whole
@@ -53,10 +56,11 @@ pub(super) fn main(options: &Options) -> u8 {
         print(&said::text(&messages));
         return OK;
     }
-    let begin: String = text.chars().take(COMPARED).collect();
+    // A long word that the end cuts is still seen as the long word that it is.
+    let begin = begin_of(text);
     complain(&format!(
         "there is no cause and no known message in `{}`: nearest are {}; `egressd explain` lists all causes",
-        shown(&begin),
+        without_secrets(&begin),
         nearest(&begin).join(", ")
     ));
     USAGE
@@ -73,6 +77,38 @@ fn text(words: &[OsString]) -> std::io::Result<String> {
     }
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     Ok(words.join(" "))
+}
+
+/// The words at its begin, each whole, as far as a secret could be long.
+fn begin_of(text: &str) -> String {
+    let mut begin = String::new();
+    for word in text.split_whitespace() {
+        if begin.chars().count() >= COMPARED {
+            break;
+        }
+        if !begin.is_empty() {
+            begin.push(' ');
+        }
+        begin.extend(word.chars().take(COMPARED));
+    }
+    begin
+}
+
+/// Words that may be keys are not repeated: long ones of letters and digits, and those that begin as keys do.
+fn without_secrets(text: &str) -> String {
+    let begins =
+        ["sk-", "sk_", "AIza", "AKIA", "ASIA", "gsk_", "xai-", "hf_", "ghp_", "eyJ", "Bearer"];
+    let is_secret = |word: &str| {
+        let mixed = word.contains(|c: char| c.is_ascii_digit())
+            || (word.contains(|c: char| c.is_ascii_lowercase())
+                && word.contains(|c: char| c.is_ascii_uppercase()));
+        (word.chars().count() > LONGEST_WORD && mixed)
+            || begins.iter().any(|begin| word.contains(begin))
+    };
+    let words =
+        text.split(' ').map(|word| if is_secret(word) { "…".to_owned() } else { shown(word) });
+    let words: Vec<String> = words.collect();
+    words.join(" ")
 }
 
 /// The ids that are most like it: those that hold it as it is, then by how little is changed.

@@ -224,7 +224,7 @@ messages! {
     [OtherPort ControlHost OtherRoute TtlWalk OtherResolver]
     is [ProxyDown TcpRejected EgressPortBlocked EgressBlocked DnsSinkholed LocalHostsOverride DnsStaleAddress]
 "ECONNRESET" says Connected by "the kernel, by way of Node and others"
-    as ["ECONNRESET" "Connection reset by peer" "read ECONNRESET" "write ECONNRESET" "os error 104" "os error 54" "os error 10054" "[Errno 104]" "[Errno 54]" "ConnectionResetError" "forcibly closed by the remote host"]
+    as ["ECONNRESET" "Connection reset" "Connection reset by peer" "read ECONNRESET" "write ECONNRESET" "os error 104" "os error 54" "os error 10054" "[Errno 104]" "[Errno 54]" "ConnectionResetError" "forcibly closed by the remote host"]
     means "Somebody ended a connection that was made, without a word: the far end, or a device on the way in its name. When is what counts: at the handshake a filter by name, a large first message or a refused client certificate; after minutes of silence a timer, which hits clients that keep connections and no fresh check."
     look "at which layer the trip is cut, after how many bytes, and what other names and sizes do"
     [OtherName SmallHello SplitHello ClampedSegments NameElsewhere TtlWalk OtherRoute Repeat]
@@ -518,8 +518,14 @@ messages! {
 
 // ---- APIs: keys
 "invalid x-api-key" says Api by "the Claude API"
-    as ["invalid x-api-key" "API key is invalid." "Invalid authentication credentials" "Invalid API key" "Invalid API key provided" "Incorrect API key provided" "invalid_api_key" "API_KEY_INVALID" "API key not valid" "Access denied due to invalid subscription key" "Invalid API Key format"]
+    as ["invalid x-api-key" "API key is invalid." "Invalid authentication credentials" "Invalid API key" "Invalid API key provided" "Incorrect API key provided" "invalid_api_key" "Access denied due to invalid subscription key" "Invalid API Key format"]
     means "A key arrived and is not accepted: another's, revoked, a placeholder, sent twice, or a sign-in token in the place of a key. The network is not the matter."
+    look "the answer's error type and who wrote it; where the key is read from stands in the first line of a check"
+    [NoKey OtherRoute]
+    is [ApiKeyInvalid HeaderStripped Gateway]
+"API key not valid" says Api by "the Gemini API"
+    as ["API key not valid" "API_KEY_INVALID"]
+    means "A key arrived and is not accepted: another's, revoked, restricted to other callers, or a placeholder. Google says it with 400. The network is not the matter."
     look "the answer's error type and who wrote it; where the key is read from stands in the first line of a check"
     [NoKey OtherRoute]
     is [ApiKeyInvalid HeaderStripped Gateway]
@@ -562,7 +568,13 @@ messages! {
     [OtherRoute NoKey UntrustedHandshake]
     is [RegionNotSupported EdgeBlocked ApiNotFound]
 "unsupported_country_region_territory" says Edge by "OpenAI"
-    as ["unsupported_country_region_territory" "Country, region, or territory not supported" "request_forbidden" "User location is not supported" "not available in your country" "not available in your region" "Unsupported region"]
+    as ["unsupported_country_region_territory" "Country, region, or territory not supported" "request_forbidden" "not available in your country" "not available in your region" "Unsupported region"]
+    means "The provider does not serve the country in which it places the egress address. Google says it with 400. A VPN, a proxy or a cloud region elsewhere is where the request left."
+    look "from which route the request left, and whether another is answered"
+    [OtherRoute NoKey]
+    is [RegionNotSupported EdgeBlocked]
+"User location is not supported" says Api by "the Gemini API"
+    as ["User location is not supported"]
     means "The provider does not serve the country in which it places the egress address. Google says it with 400. A VPN, a proxy or a cloud region elsewhere is where the request left."
     look "from which route the request left, and whether another is answered"
     [OtherRoute NoKey]
@@ -638,7 +650,7 @@ messages! {
     [OtherRoute]
     is [ApiBadRequest]
 "Field required" says Api by "the Claude API"
-    as ["max_tokens: Field required" "messages: Field required" "Field required" "Extra inputs are not permitted" "Input should be a valid" "at least one message is required" "must be non-empty" "messages: text content blocks must be non-empty" "which is the maximum allowed number of output tokens" "must be greater than or equal to 1" "must be greater than `thinking.budget_tokens`" "unsupported_parameter" "prompt must start with"]
+    as ["max_tokens: Field required" "messages: Field required" "Field required" "Extra inputs are not permitted" "Input should be a valid" "at least one message is required" "must be non-empty" "messages: text content blocks must be non-empty" "which is the maximum allowed number of output tokens" "must be greater than or equal to 1" "must be greater than `thinking.budget_tokens`" "unsupported_parameter" "prompt must start with" "prompt is too long"]
     means "A field of the body is missing, too much, or of another kind; its name stands before it. The way and the credential are proven."
     look "the API's own words; a check without a body passes"
     [OtherRoute]
