@@ -94,8 +94,20 @@ fn checked(options: &Options) -> Result<(Loaded, Option<Given>, Snapshot), Strin
 /// Errors in it do not stop the check: what is on the way is worth knowing all the same.
 fn given(line: &str, plan: &Plan) -> Result<Given, String> {
     let request = lint::of_curl(line).map_err(|(why, _)| why)?;
-    let judged = lint::one(&request, None, &plan.targets);
+    if let Some(unmade) = request.unmade.first() {
+        return Err(format!("--curl is not sent, since not all of it is known here: {unmade}"));
+    }
+    let mut judged = lint::one(&request, None, &plan.targets);
+    for option in &request.way {
+        let note = format!("not as curl does: {} is passed over", option_name(option));
+        complain(&note);
+        judged.notes.push(note);
+    }
     Ok(Given { request, judged })
+}
+
+fn option_name(name: &str) -> String {
+    if name.starts_with('-') { name.to_owned() } else { format!("--{name}") }
 }
 
 /// The plan with what was asked for alone.
@@ -146,11 +158,19 @@ fn narrowed(plan: &Plan, options: &Options, given: Option<&Given>) -> Result<Pla
 
 /// The plan with the request that was given.
 fn asked(plan: &Plan, options: &Options, given: Option<&Given>) -> Result<Plan, String> {
-    let Some(Given { request, judged }) = given else { return Ok(plan.clone()) };
+    let Some(Given { request, .. }) = given else { return Ok(plan.clone()) };
+    // What is only probable is good enough for advice, and not for a verdict.
+    let host = request.url.host().map(|host| host.to_owned());
+    let mut gateways =
+        plan.targets.iter().filter(|target| Some(&target.endpoint.host) == host.as_ref());
+    let provider = gateways
+        .next()
+        .map_or_else(|| crate::lint::certain_provider_of(request), |target| target.provider);
+    let own_proxy = request.proxy.as_ref().map(crate::config::Secret::expose);
     let asked = AdHoc {
         url: request.url.as_str(),
-        proxy: options.proxy.as_deref(),
-        provider: Some(judged.provider),
+        proxy: options.proxy.as_deref().or(own_proxy),
+        provider: Some(provider),
         request: Some(own::own(request)?),
     };
     plan::ad_hoc(plan, asked)

@@ -1,6 +1,7 @@
 //! `egressd lint`: a request judged before it is sent. It sends nothing: it reads what is to be judged, hands it
 //! over as data, and prints what was found.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,9 @@ pub(super) fn main(options: &Options) -> u8 {
         Ok(judged) => judged,
         Err((why, code)) => {
             complain(&why);
+            if options.format == Format::Json {
+                print(&format!("{}\n", crate::publish::lint::refused(&why)));
+            }
             return code;
         }
     };
@@ -94,11 +98,12 @@ pub(super) fn one(request: &Request, provider: Option<Provider>, targets: &[Targ
     let host = request.url.host().map(|host| host.to_owned());
     let gateway = targets.iter().find(|target| Some(&target.endpoint.host) == host.as_ref());
     let told = gateway.map(|target| target.provider).filter(|told| *told != Provider::Generic);
+    let said = provider.is_some();
     let provider = provider.or(told).unwrap_or_else(|| lint::provider_of(request, &variables));
     let today = today();
     let around = Around {
         provider,
-        declared: told == Some(provider),
+        declared: said || told == Some(provider),
         keyless: false,
         today: &today,
         variables: &variables,
@@ -155,7 +160,8 @@ pub(super) fn of_curl(line: &str) -> Result<Request, Refused> {
         line.to_owned()
     };
     let line = curl::read(&text, &environment::variable).map_err(refused)?;
-    let files = line.files().map(|path| (path.to_owned(), of_body(path))).collect();
+    let named: BTreeSet<&str> = line.files().collect();
+    let files = named.into_iter().map(|path| (path.to_owned(), of_body(path))).collect();
     line.request(&files).map_err(refused)
 }
 

@@ -2,23 +2,24 @@
 //! handed over by who may. What has no bearing on the request is passed over.
 
 mod pieces;
+mod sent;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use data_encoding::BASE64;
-use percent_encoding::percent_decode_str;
-use url::Url;
-
 use pieces::{Piece, Put, Source, encoded, piece, with_ampersand};
+use sent::{proxy, whole};
 
 use super::options::{self, Opt};
-use super::request::{Fault, Header, Place, Request};
+use super::request::{Fault, Header, Part, Place, Request, Unmade};
 use super::shell::{self, Command, Input, Variables, Word};
 use crate::config::Secret;
 
 /// A file's bytes, or why they cannot be had.
 pub type Files = BTreeMap<String, Result<Vec<u8>, String>>;
+
+/// Notes that are said at most.
+const MOST_NOTES: usize = 20;
 
 /// A command line that was understood, before its files are read.
 #[derive(Clone, Default)]
@@ -28,17 +29,25 @@ pub struct Line {
     url: Option<Word>,
     more: usize,
     headers: Vec<Header>,
+    header_files: Vec<(String, Place)>,
+    /// By options of their own: `-A`, `-e`, `-b`, `-r`.
+    told: Vec<Header>,
     removed: Vec<String>,
     body: Vec<Piece>,
     query: Vec<Piece>,
     upload: Option<Piece>,
     get: bool,
     head: bool,
-    login: Option<Secret>,
-    bearer: Option<Secret>,
+    login: Option<Word>,
+    bearer: Option<Word>,
     signed: bool,
     insecure: Option<&'static str>,
     own_proxy: bool,
+    proxy: Option<Secret>,
+    way: Vec<&'static str>,
+    unmade: Vec<Unmade>,
+    unread: bool,
+    input_unmade: Option<Unmade>,
     input: Option<Input>,
     notes: Vec<String>,
 }
@@ -55,12 +64,20 @@ pub fn read(text: &str, variables: Variables<'_>) -> Result<Line, Fault> {
         let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
         name == "curl" || name == "curl.exe"
     };
-    let Command { words, input, notes } = shell::command(text, variables, is_curl)?;
-    let mut line = Line { input, notes, ..Line::default() };
+    let Command { words, input, input_made, notes } = shell::command(text, variables, is_curl)?;
+    let input_unmade =
+        input_made.map(|(by_command, place)| Unmade { part: Part::Body, place, by_command });
+    let mut line = Line { input_unmade, input, notes, ..Line::default() };
     let mut words = words.into_iter().skip(1);
     let mut options_end = false;
     while let Some(word) = words.next() {
         let text = word.text.expose().to_owned();
+        if text
+            .starts_with(['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}'])
+        {
+            let what = "a dash as word processors make it, in the place of -";
+            return Err(Fault::at(word.place, what, "type the option anew: - or --"));
+        }
         match text.strip_prefix('-') {
             _ if options_end => line.take_url(word),
             Some("-") => options_end = true,
@@ -189,17 +206,48 @@ impl Line {
             "insecure" => self.insecure = Some(insecure),
             "get" => self.get = true,
             "head" => self.head = true,
+            "netrc" | "netrc-optional" => self.netrc(),
             _ => {}
+        }
+        if options::is_of_the_way(option.name) {
+            self.way.push(option.name);
         }
     }
 
-    fn valued(&mut self, name: &str, word: Word) -> Result<(), Fault> {
+    fn netrc(&mut self) {
+        self.unread = true;
+        self.notes.push("a login in a .netrc was not read".to_owned());
+    }
+
+    /// What a command or a variable that is not set makes is not there.
+    fn made(&mut self, part: Part, word: &Word) {
+        if (word.made || !word.unset.is_empty()) && self.unmade.len() < MOST_NOTES {
+            self.unmade.push(Unmade { part, place: word.place, by_command: word.made });
+        }
+    }
+
+    /// What is kept of any value: whether it is known, and whether it decides the way.
+    fn mark(&mut self, name: &'static str, word: &Word) {
+        match name {
+            "request" => self.made(Part::Method, word),
+            "url-query" => self.made(Part::Url, word),
+            "json" | "upload-file" => self.made(Part::Body, word),
+            _ if name.starts_with("data") => self.made(Part::Body, word),
+            _ => {}
+        }
+        if options::is_of_the_way(name) {
+            self.way.push(name);
+        }
+    }
+
+    fn valued(&mut self, name: &'static str, word: Word) -> Result<(), Fault> {
         let text = word.text.expose().to_owned();
         let place = word.place;
+        self.mark(name, &word);
         match name {
             "request" => self.method = Some(text),
             "url" => self.take_url(word),
-            "header" => self.header(&word),
+            "header" => self.header(&word)?,
             "data" | "data-ascii" => self.body.push(piece(&text, Put::Text, place)),
             "data-binary" => self.body.push(piece(&text, Put::Binary, place)),
             "data-raw" => {
@@ -216,15 +264,27 @@ impl Line {
                 let source = if text == "-" { Source::Input } else { Source::File(text) };
                 self.upload = Some(Piece { source, put: Put::Binary, name: String::new(), place });
             }
-            "user" => self.login = Some(Secret::new(text)),
-            "oauth2-bearer" => self.bearer = Some(Secret::new(text)),
+            "user" => self.login = Some(word),
+            "oauth2-bearer" => self.bearer = Some(word),
             "aws-sigv4" => self.signed = true,
-            "user-agent" => self.said("User-Agent", text),
-            "referer" => self.said("Referer", text),
-            "cookie" if text.contains('=') => self.said("Cookie", text),
-            "proxy" | "preproxy" | "socks5" | "socks5-hostname" | "socks4" | "socks4a"
-            | "proxy1.0" | "noproxy" => self.own_proxy = true,
+            "user-agent" => self.said("User-Agent", &text, &word),
+            "referer" => self.said("Referer", &text, &word),
+            "cookie" if text.contains('=') => self.said("Cookie", &text, &word),
+            "range" => self.said("Range", &format!("bytes={text}"), &word),
+            "netrc-file" => self.netrc(),
+            "preproxy" | "noproxy" => self.own_proxy = true,
+            "proxy" | "socks5" | "socks5-hostname" | "socks4" | "socks4a" | "proxy1.0" => {
+                self.made(Part::Proxy, &word);
+                self.own_proxy = true;
+                self.proxy = Some(text)
+                    .filter(|text| !text.is_empty())
+                    .map(|text| Secret::new(proxy(name, &text)));
+                if self.proxy.is_none() {
+                    self.way.push("--proxy with nothing behind it");
+                }
+            }
             "config" => {
+                self.unread = true;
                 self.notes.push(format!("the options in the file at {place} were not read"));
             }
             "form" | "form-string" => {
@@ -234,37 +294,6 @@ impl Line {
             _ => {}
         }
         Ok(())
-    }
-
-    fn said(&mut self, name: &str, value: String) {
-        self.headers.push(Header::new(name, value));
-    }
-
-    /// `Name: value`; `Name:` takes curl's own away, `Name;` sends an empty one.
-    fn header(&mut self, word: &Word) {
-        let text = word.text.expose();
-        if text.starts_with('@') {
-            self.notes.push(format!("the headers in the file at {} were not read", word.place));
-            return;
-        }
-        let of = |name: &str, value: &str| Header {
-            unset: word.unset.clone(),
-            made: word.made,
-            ..Header::new(name, value)
-        };
-        match (text.split_once(':'), text.trim_end().strip_suffix(';')) {
-            (Some((name, value)), _) if value.trim().is_empty() => {
-                self.removed.push(name.trim().to_owned());
-            }
-            (Some((name, value)), _) => {
-                let value = value.strip_prefix(' ').unwrap_or(value);
-                self.headers.push(of(name.trim(), value));
-            }
-            (None, Some(name)) => self.headers.push(of(name.trim(), "")),
-            (None, None) => self
-                .notes
-                .push(format!("the header at {} has no colon: curl does not send it", word.place)),
-        }
     }
 
     /// The files whose bytes [`Self::request`] needs.
@@ -278,7 +307,16 @@ impl Line {
             Input::File(word) => Some(word.text.expose()),
             Input::Text(_) => None,
         });
-        of_pieces.chain(of_input)
+        let of_headers = self.header_files.iter().map(|(path, _)| path.as_str());
+        of_pieces.chain(of_input).chain(of_headers)
+    }
+
+    fn cap_notes(&mut self) {
+        let left = self.notes.len().saturating_sub(MOST_NOTES);
+        if left > 0 {
+            self.notes.truncate(MOST_NOTES);
+            self.notes.push(format!("{left} more of these are left out"));
+        }
     }
 
     /// The request, once its files have been read.
@@ -286,6 +324,8 @@ impl Line {
         let Some(word) = self.url.take() else {
             return Err(Fault::at(Place::START, "the command line has no URL", "add it"));
         };
+        self.made(Part::Url, &word);
+        self.read_headers(files)?;
         let body = self.joined(&self.body, files)?;
         let mut query = self.joined(&self.query, files)?;
         if self.get {
@@ -310,89 +350,36 @@ impl Line {
         request.body = body;
         request.insecure = self.insecure;
         request.own_proxy = self.own_proxy;
+        request.proxy = self.proxy.take();
+        request.way = std::mem::take(&mut self.way);
+        request.way.sort_unstable();
+        request.way.dedup();
+        let reads = |piece: &Piece| matches!(piece.source, Source::Input);
+        if self.body.iter().chain(&self.upload).any(reads) {
+            self.unmade.extend(self.input_unmade);
+        }
+        if self.get {
+            self.unmade
+                .iter_mut()
+                .filter(|unmade| unmade.part == Part::Body)
+                .for_each(|unmade| unmade.part = Part::Url);
+        }
+        request.unmade = std::mem::take(&mut self.unmade);
+        request.unread = self.unread;
         if self.more > 0 {
             let more = self.more;
             self.notes.push(format!("{more} more URL(s) on the line are not looked at"));
         }
-        if word.made || self.headers.iter().any(|header| header.made) {
+        if self.headers.iter().any(|header| header.made) {
             self.notes.push(
                 "a command in the line was not run: what it would print is not judged".to_owned(),
             );
         }
         request.headers = self.with_implied(&request);
+        self.cap_notes();
         request.notes = self.notes;
         // From here on the login is a header, as on the wire.
         let (Ok(()) | Err(())) = request.url.set_username("").and(request.url.set_password(None));
         Ok(request)
     }
-
-    /// The headers on the line, and what curl adds.
-    fn with_implied(&self, request: &Request) -> Vec<Header> {
-        let mut headers = self.headers.clone();
-        let free = |name: &str| {
-            !self.headers.iter().any(|header| header.is(name))
-                && !self.removed.iter().any(|removed| removed.eq_ignore_ascii_case(name))
-        };
-        let mut implied = Vec::new();
-        let json = self.body.iter().any(|piece| piece.put == Put::Json);
-        if free("Accept") {
-            implied.push(Header::implied("Accept", if json { "application/json" } else { "*/*" }));
-        }
-        if request.body.is_some() && !self.body.is_empty() && free("Content-Type") {
-            let kind = if json { "application/json" } else { "application/x-www-form-urlencoded" };
-            implied.push(Header::implied("Content-Type", kind));
-        }
-        if let Some(value) = self.authorization(&request.url).filter(|_| free("Authorization")) {
-            implied.push(Header::new("Authorization", value));
-        }
-        if self.signed {
-            implied.push(Header::implied("X-Amz-Date", "…"));
-        }
-        headers.extend(implied);
-        headers
-    }
-
-    /// What curl makes of a login.
-    fn authorization(&self, url: &Url) -> Option<String> {
-        if self.signed {
-            return Some("AWS4-HMAC-SHA256 …".to_owned());
-        }
-        if let Some(token) = &self.bearer {
-            return Some(format!("Bearer {}", token.expose()));
-        }
-        let in_url = || {
-            let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
-            let name = url.username();
-            let login = || format!("{}:{}", decoded(name), decoded(url.password().unwrap_or("")));
-            (!name.is_empty() || url.password().is_some()).then(login)
-        };
-        let login = self.login.as_ref().map(|login| login.expose().to_owned()).or_else(in_url)?;
-        let login = if login.contains(':') { login } else { login + ":" };
-        Some(format!("Basic {}", BASE64.encode(login.as_bytes())))
-    }
-}
-
-/// The URL with the query that options add; without a scheme it is HTTP.
-fn whole(word: &Word, query: Option<&[u8]>) -> Result<Url, Fault> {
-    let written = word.text.expose();
-    let help = "write https://, the host and the path";
-    if written.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        let what = "white space in the URL, which curl refuses";
-        return Err(Fault::at(word.place, what, "take it out, or write %20"));
-    }
-    let guessed =
-        if written.contains("://") { written.to_owned() } else { format!("http://{written}") };
-    let mut url = match Url::parse(&guessed) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
-        Ok(_) => return Err(Fault::at(word.place, "a URL that is not HTTP's", help)),
-        Err(error) => {
-            return Err(Fault::at(word.place, format!("the URL is none: {error}"), help));
-        }
-    };
-    if let Some(query) = query {
-        let query = String::from_utf8_lossy(query);
-        let all = url.query().map_or_else(|| query.to_string(), |old| format!("{old}&{query}"));
-        url.set_query(Some(&all));
-    }
-    Ok(url)
 }

@@ -14,6 +14,9 @@ pub const LONGEST_BODY: usize = 64 * 1024 * 1024;
 /// Reads a request.
 pub fn read(bytes: &[u8]) -> Result<Request, Fault> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Fault::at(Place::START, "the file is UTF-16", "save it as UTF-8"));
+    }
     if bytes.trim_ascii().is_empty() {
         let help = "write `POST https://HOST/PATH HTTP/1.1`, headers, an empty line, the body";
         return Err(Fault::at(Place::START, "it is empty", help));
@@ -112,9 +115,8 @@ impl Head {
         let at = |column| Place { line: number, column };
         let help = "write `POST https://HOST/PATH HTTP/1.1`";
         let line = text(line);
-        if line.starts_with("curl ") {
-            let help = "give it as --curl -, from standard input";
-            return Err(Fault::at(at(1), "a curl command line, not a request", help));
+        if let Some((what, help)) = something_else(&line) {
+            return Err(Fault::at(at(1), what, help));
         }
         if line.starts_with("HTTP/") {
             return Err(Fault::at(at(1), "an answer, not a request", help));
@@ -195,6 +197,26 @@ impl Head {
         request.headers = self.headers;
         Ok(request)
     }
+}
+
+/// What a text is that is no request, and the way out.
+fn something_else(line: &str) -> Option<(&'static str, &'static str)> {
+    let help = "write `POST https://HOST/PATH HTTP/1.1`, headers, an empty line, the body";
+    let begin = line.trim_start();
+    if begin.starts_with("curl ") || begin.starts_with("$ curl ") {
+        let help = "give it as --curl -, from standard input";
+        return Some(("a curl command line, not a request", help));
+    }
+    if begin.starts_with("> ") || begin.starts_with("* ") {
+        return Some((
+            "the words of curl -v, not a request",
+            "take `> ` from the lines, or use --curl",
+        ));
+    }
+    if begin.starts_with(['{', '[']) {
+        return Some(("JSON, such as a body or a HAR, not a request", help));
+    }
+    None
 }
 
 /// The body, as far as the headers say that it goes.

@@ -22,7 +22,7 @@ use ::url::Host;
 
 pub use json::{NotJson, check as check_json};
 pub use look::{certain_provider_of, provider_of};
-pub use request::{Fault, Header, Place, Request};
+pub use request::{Fault, Header, Part, Place, Request, Unmade};
 
 use crate::mistake::{Level, MISTAKES, Mistake};
 use crate::provider::Provider;
@@ -113,7 +113,8 @@ pub struct Judged {
 pub fn judge(target: Option<String>, request: &Request, around: &Around<'_>) -> Judged {
     let method = if request.method.len() > LONGEST_METHOD { "…" } else { &request.method };
     let (findings, more) = findings(request, around);
-    let notes = request.notes.iter().cloned().chain(more).collect();
+    let unmade = request.unmade.iter().take(MOST).map(|part| format!("not judged is {part}"));
+    let notes = request.notes.iter().cloned().chain(unmade).chain(more).collect();
     Judged {
         target,
         provider: around.provider,
@@ -132,10 +133,25 @@ fn findings(request: &Request, around: &Around<'_>) -> (Vec<Finding>, Vec<String
     body::rules(&mut look);
     environment::rules(&mut look);
     let mut findings = std::mem::take(&mut look.found);
+    findings.retain(|finding| is_known(request, finding));
     let order = |finding: &Finding| {
         let place = MISTAKES.iter().position(|row| row.mistake == finding.mistake);
         (finding.level, place)
     };
     findings.sort_by_key(order);
     (findings, look.notes)
+}
+
+/// Whether what a finding is about was read: what something else makes, or may add, is judged by nobody.
+fn is_known(request: &Request, finding: &Finding) -> bool {
+    let unmade = |part| request.unmade.iter().any(|unmade| unmade.part == part);
+    let of_headers = matches!(
+        finding.mistake,
+        Mistake::KeyMissing | Mistake::VersionHeaderMissing | Mistake::ContentTypeWrong
+    );
+    let unknown = (request.unread && of_headers)
+        || (unmade(Part::Body) && finding.place.starts_with("body"))
+        || (unmade(Part::Url) && finding.place == "url")
+        || (unmade(Part::Method) && finding.place == "method");
+    !unknown
 }

@@ -48,6 +48,24 @@ const FLAGS: &str = "\
     tcp-fastopen tcp-nodelay test-event tftp-no-options tls-earlydata tlsv1.0 tlsv1.1 tlsv1.2 \
     tlsv1.3 tlsv1/1 tr-encoding trace-ids trace-time use-ascii/B verbose/v version/V xattr";
 
+/// Options that decide over which way, to which server or in which version of a protocol a request goes.
+const OF_THE_WAY: &str = "\
+    abstract-unix-socket anyauth cacert capath cert ciphers connect-to digest dns-interface \
+    dns-ipv4-addr dns-ipv6-addr dns-servers doh-url ech haproxy-clientip haproxy-protocol http0.9 \
+    http1.0 http1.1 http2 http2-prior-knowledge http3 http3-only insecure interface ipv4 ipv6 key \
+    local-port location negotiate no-alpn noproxy ntlm path-as-is pinnedpubkey preproxy \
+    proxy-anyauth proxy-cacert proxy-capath proxy-cert proxy-digest proxy-header proxy-insecure \
+    proxy-key proxy-negotiate proxy-ntlm proxy-user proxytunnel request-target resolve sslv2 sslv3 \
+    tls-max tls13-ciphers tlsv1 tlsv1.0 tlsv1.1 tlsv1.2 tlsv1.3 unix-socket";
+
+/// A name that is longer is none, and like none.
+const LONGEST_NAME: usize = 64;
+
+/// Whether an option decides the way.
+pub(super) fn is_of_the_way(name: &str) -> bool {
+    OF_THE_WAY.split_ascii_whitespace().any(|known| known == name)
+}
+
 /// An option of curl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Opt {
@@ -79,11 +97,15 @@ pub(super) fn long(name: &str) -> Option<Opt> {
 
 /// What was probably meant, where that can be said.
 pub(super) fn meant(name: &str) -> String {
+    let no_name = "take it out, or see `curl --help all`";
+    if name.len() > LONGEST_NAME {
+        return no_name.to_owned();
+    }
     let known: Vec<&str> = all().map(|(option, _)| option.name).collect();
     let found = nearest(name, &known);
     // Not all two hundred of them.
     if found.starts_with("known here") {
-        return "take it out, or see `curl --help all`".to_owned();
+        return no_name.to_owned();
     }
     found.replace('`', "").replace("did you mean ", "did you mean --")
 }

@@ -132,8 +132,58 @@ pub struct Request {
     pub insecure: Option<&'static str>,
     /// Whether it names its proxy itself, so that the environment's is not taken.
     pub own_proxy: bool,
+    /// The proxy that it names itself.
+    pub proxy: Option<Secret>,
+    /// Options that decide the way, beside the proxy, as they are written in full.
+    pub way: Vec<&'static str>,
+    /// The parts that a command or a variable that is not set would make, and where they stand: what is here is
+    /// not what would be sent.
+    pub unmade: Vec<Unmade>,
+    /// Whether headers may come from a file that was not read, so that what is not here is not missing.
+    pub unread: bool,
     /// What was not read, or is not judged, and why.
     pub notes: Vec<String>,
+}
+
+/// A part of a request that is not known before something is run or set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unmade {
+    /// Which.
+    pub part: Part,
+    /// Where it stands.
+    pub place: Place,
+    /// Whether a command makes it; else a variable does.
+    pub by_command: bool,
+}
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The method.
+    Method,
+    /// The URL.
+    Url,
+    /// The body.
+    Body,
+    /// The proxy.
+    Proxy,
+}
+
+impl fmt::Display for Unmade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = match self.part {
+            Part::Method => "method",
+            Part::Url => "URL",
+            Part::Body => "body",
+            Part::Proxy => "proxy",
+        };
+        let by = if self.by_command {
+            "a command makes a part of it, which is not run"
+        } else {
+            "a variable in it is not set here"
+        };
+        write!(f, "the {part} at {}: {by}", self.place)
+    }
 }
 
 impl Request {
@@ -146,6 +196,10 @@ impl Request {
             body: None,
             insecure: None,
             own_proxy: false,
+            proxy: None,
+            way: Vec::new(),
+            unmade: Vec::new(),
+            unread: false,
             notes: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! A command line taken apart as a POSIX shell would (XCU 2.2 to 2.7, and `$'…'`): quotes, escapes, comments,
 //! variables, here-documents. It runs nothing: what a command would print stays as it is written, and is marked.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::request::{Fault, Place};
@@ -8,6 +9,7 @@ use crate::config::Secret;
 
 mod expand;
 mod redirect;
+mod wrapped;
 
 /// The value of a variable, where it is set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -38,6 +40,8 @@ pub struct Command {
     pub words: Vec<Word>,
     /// What it reads, where that is said.
     pub input: Option<Input>,
+    /// Where a part of the text that it reads is made by a command, or else by a variable that is not set.
+    pub input_made: Option<(bool, Place)>,
     /// What a person would want to know of how it was read.
     pub notes: Vec<String>,
 }
@@ -65,42 +69,50 @@ pub fn command(
     variables: Variables<'_>,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Command, Fault> {
-    let mut shell = Shell {
-        chars: text.chars().collect(),
-        at: 0,
-        place: Place::START,
-        variables,
-        words: Vec::new(),
-        open: None,
-        input: None,
-        awaited: None,
-        notes: Vec::new(),
-    };
+    if let Some(found) = first(text.chars().collect(), variables, &wanted)? {
+        return Ok(found);
+    }
+    // A prompt of root's looks like a comment, and what is in a substitution like a word.
+    for hidden in ["# curl ", "$(curl ", "`curl "] {
+        if let Some(bare) = wrapped::bared(text, hidden)
+            && let Some(found) = first(bare, variables, &wanted)?
+        {
+            return Ok(found);
+        }
+    }
+    let why = if text.trim().is_empty() { "it is empty" } else { "no command in it is curl" };
+    Err(Fault::at(Place::START, why, "give a line that begins with curl"))
+}
+
+fn first(
+    chars: Vec<char>,
+    variables: Variables<'_>,
+    wanted: &impl Fn(&str) -> bool,
+) -> Result<Option<Command>, Fault> {
+    let mut shell = Shell::new(chars, variables);
     loop {
         let more = shell.simple_command()?;
-        let prompts = shell.words.iter().take_while(|word| is_before(word.text.expose())).count();
-        shell.words.drain(..prompts);
-        if shell.words.first().is_some_and(|word| wanted(word.text.expose())) {
-            return Ok(Command { words: shell.words, input: shell.input, notes: shell.notes });
+        let set = shell.assign();
+        let before = wrapped::before(&shell.words);
+        shell.words.drain(..before);
+        if !set && shell.words.first().is_some_and(|word| wanted(word.text.expose())) {
+            let (words, input) = (std::mem::take(&mut shell.words), shell.input.take());
+            let input_made = shell.input_made;
+            let mut notes = std::mem::take(&mut shell.notes);
+            let others = if more { shell.others(wanted) } else { 0 };
+            if others > 0 {
+                notes.push(format!("{others} more curl command(s) in the text are not looked at"));
+            }
+            return Ok(Some(Command { words, input, input_made, notes }));
         }
         shell.words.clear();
         shell.notes.clear();
         shell.input = None;
+        shell.input_made = None;
         if !more {
-            let why =
-                if text.trim().is_empty() { "it is empty" } else { "no command in it is curl" };
-            return Err(Fault::at(Place::START, why, "give a line that begins with curl"));
+            return Ok(None);
         }
     }
-}
-
-/// What stands before a command and is no part of it: a prompt that was copied along, a variable for it.
-fn is_before(word: &str) -> bool {
-    let name = word.split_once('=').map(|(name, _)| name);
-    matches!(word, "$" | "%" | ">")
-        || name.is_some_and(|name| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        })
 }
 
 /// A word that is not finished.
@@ -121,8 +133,29 @@ struct Shell<'a> {
     words: Vec<Word>,
     open: Option<Open>,
     input: Option<Input>,
+    input_made: Option<(bool, Place)>,
+    /// What the text itself has set before; nothing where a command makes it.
+    assigned: BTreeMap<String, Option<Secret>>,
     awaited: Option<Awaited>,
     notes: Vec<String>,
+}
+
+impl<'a> Shell<'a> {
+    fn new(chars: Vec<char>, variables: Variables<'a>) -> Self {
+        Self {
+            chars,
+            at: 0,
+            place: Place::START,
+            variables,
+            words: Vec::new(),
+            open: None,
+            input: None,
+            input_made: None,
+            assigned: BTreeMap::new(),
+            awaited: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 impl Shell<'_> {
@@ -265,6 +298,11 @@ impl Shell<'_> {
                 self.place,
                 "a curly quote, as documents make them; no shell takes it for a quote",
                 "type the quotes anew: ' or \"",
+            )),
+            '\u{a0}' | '\u{2007}' | '\u{202f}' => Err(Fault::at(
+                self.place,
+                "a space that does not break, as documents make them; no shell takes it for a space",
+                "type the space anew",
             )),
             _ => {
                 self.push(c);

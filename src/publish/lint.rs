@@ -89,6 +89,18 @@ pub fn json(judged: &[Judged]) -> String {
     serde_json::to_string_pretty(&document(judged)).unwrap_or_default()
 }
 
+/// The document where nothing could be judged: `place: message`, and the way out on a line of its own.
+pub fn refused(why: &str) -> String {
+    let (first, fix) = why.split_once("\n    ").unwrap_or((why, ""));
+    let (place, message) = first.split_once(": ").unwrap_or(("", first));
+    let document = serde_json::json!({
+        "schema": "egressd.lint/1",
+        "findings": [],
+        "error": { "place": place, "message": message, "fix": fix },
+    });
+    serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
 /// A block a finding, and how many there are; colour only where it is asked for.
 pub fn text(judged: &[Judged], colour: bool) -> String {
     findings(judged, colour) + &last_line(judged)
@@ -128,7 +140,11 @@ fn block(out: &mut String, finding: &Finding, colour: bool) {
             // Some have the status as the error's type.
             let said = |word: &&str| !word.is_empty() && **word != status.to_string();
             let words: Vec<&str> = words.into_iter().filter(said).collect();
-            format!("The API answers {status} {}", words.join(": ")).trim_end().to_owned()
+            if words.is_empty() {
+                format!("The API answers {status}.")
+            } else {
+                format!("The API answers {status} {}", words.join(": "))
+            }
         }
         Answers::Never(shows) => sentence(shows),
         Answers::Unknown => "It is not known what the API answers.".to_owned(),

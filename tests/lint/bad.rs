@@ -142,7 +142,12 @@ const FILES: &[(&[u8], &str)] = &[
     ),
     (
         b"{\"model\": 1}",
-        "f:1:1: the first line does not begin with a method\n    write `POST https://HOST/PATH HTTP/1.1`",
+        "f:1:1: JSON, such as a body or a HAR, not a request\n    write `POST https://HOST/PATH HTTP/1.1`, headers, an empty line, the body",
+    ),
+    (b"\xff\xfeP\0", "f:1:1: the file is UTF-16\n    save it as UTF-8"),
+    (
+        b"> POST /v1 HTTP/1.1\n> Host: x\n",
+        "f:1:1: the words of curl -v, not a request\n    take `> ` from the lines, or use --curl",
     ),
     (
         b"HTTP/1.1 200 OK\r\n\r\n",
@@ -253,7 +258,7 @@ fn what_is_not_sent_is_said() {
             "--next at 1:25 begins another request",
         ),
         ("curl https://x.example/ https://y.example/", "1 more URL(s) on the line"),
-        ("curl https://x.example/ -H @file", "the headers in the file at 1:28 were not read"),
+        ("curl https://x.example/ -H @-", "the headers at 1:28 were not read"),
         ("curl https://x.example/ -K file", "the options in the file at 1:28 were not read"),
         ("curl https://x.example/ -H key", "the header at 1:28 has no colon"),
         ("curl https://x.example/ -H \"a: $(b)\"", "a command in the line was not run"),

@@ -148,6 +148,17 @@ const LINES: &[&str] = &[
     "curl --oauth2-bearer token URL",
     "curl -b 'a=b; c=d' -e https://referer.example/ URL",
     "curl -A agent/1 URL",
+    "curl -A first -A second -e one -e two URL",
+    "curl -A agent/1 -e one -b a=b -H 'User-Agent: x' -H 'Referer: y' -H 'Cookie: c=d' URL",
+    "curl -A agent/1 -H 'User-Agent:' -H 'Accept: a' -H 'Accept:' URL",
+    "curl -A '' -b a=b -b c=d URL",
+    "curl -r 0-99 URL",
+    "curl -H @HEADERS URL",
+    "BODY='{\"a\": 1}'\ncurl URL -d \"$BODY\"",
+    "export A=x B=\"y z\"; C=$A-$BLANKS; curl URL -H \"X-All: $A $B $C\"",
+    "if ! env A=b timeout 10 curl URL/a; then true; fi",
+    "R=$(curl URL/a -d b)",
+    "R=\"$(curl URL/a -d 'b c')\"",
     "curl -sSkL -o /dev/null URL/a",
     "curl -sS -m 5 --connect-timeout 5 --http1.1 -v URL/a",
     "curl --compressed URL/a",
@@ -165,7 +176,7 @@ const LINES: &[&str] = &[
 type Sent = (String, String, Vec<(String, String)>, Vec<u8>);
 
 /// What curl and a connection say by themselves.
-const OF_CURL: &[&str] = &["host", "user-agent", "content-length", "expect", "accept-encoding"];
+const OF_CURL: &[&str] = &["host", "content-length", "expect", "accept-encoding"];
 
 fn ours(request: &Request) -> Sent {
     let path = match request.url.query() {
@@ -183,6 +194,7 @@ fn plain(headers: impl Iterator<Item = (String, String)>) -> Vec<(String, String
             (name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned())
         })
         .filter(|(name, _)| !OF_CURL.contains(&name.as_str()))
+        .filter(|(name, value)| name != "user-agent" || !value.starts_with("curl/"))
         .collect();
     headers.sort();
     headers
@@ -198,6 +210,7 @@ fn requests_are_those_that_curl_sends() {
     let server =
         HttpServer::start(Behaviour::Answer { status: 204, headers: vec![], body: vec![] });
     let folder = Folder::new();
+    folder.write("HEADERS", "X-A: b\nX-C:  d\n\nX-E;\n");
     folder.write("FILE", "first\r\nsecond\n");
     folder.write("JSON", "{\n\"a\": 1}\n");
     let host = server.address().to_string();
@@ -275,4 +288,98 @@ fn options_are_those_of_curl() {
     }
     assert!(seen > 200, "{seen} options");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn read(line: &str) -> Result<Request, egressd::lint::Fault> {
+    curl::read(line, &|_| None)?.request(&BTreeMap::new())
+}
+
+/// What stands around a command as people paste it.
+#[test]
+fn a_command_is_found_in_what_stands_around_it() {
+    for around in [
+        "sudo -u me curl URL",
+        "time curl URL",
+        "timeout -k 5 10 curl URL",
+        "env A=b curl URL",
+        "nohup curl URL &",
+        "$ curl URL",
+        "user@host:~$ curl URL",
+        "# curl URL",
+        "# as root\n# curl URL",
+        "if ! curl URL; then echo; fi",
+        "R=$(curl URL)",
+        "R=\"$(curl URL)\"; echo $R",
+        "R=`curl URL`",
+        "cat list | xargs -n 1 curl URL",
+        "export KEY='x'\ncurl URL",
+    ] {
+        let request = read(&around.replace("URL", "https://x.example/a"));
+        let request = request.unwrap_or_else(|fault| panic!("{around}: {fault:?}"));
+        assert_eq!(request.shown_url(), "https://x.example/a", "{around}");
+    }
+    let notes = read("curl https://x.example; curl https://y.example").unwrap().notes;
+    assert_eq!(notes, ["1 more curl command(s) in the text are not looked at"]);
+    let header = read("KEY=$(pass); curl https://x.example -H \"x-api-key: $KEY\"").unwrap();
+    assert_eq!(header.header("x-api-key").unwrap().unset, ["KEY"]);
+}
+
+#[test]
+fn what_is_not_expanded_is_marked() {
+    for (line, said) in [
+        (
+            "curl https://x.example -d \"$(cat f)\"",
+            "the body at 1:27: a command makes a part of it, which is not run",
+        ),
+        ("curl https://x.example/$ID/a", "the URL at 1:6: a variable in it is not set here"),
+        (
+            "curl https://x.example -d @- <<END\n$A\nEND\n",
+            "the body at 1:30: a variable in it is not set here",
+        ),
+        ("curl https://x.example -x $P", "the proxy at 1:27: a variable in it is not set here"),
+    ] {
+        let unmade = read(line).unwrap().unmade;
+        let told: Vec<String> = unmade.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [said], "{line}");
+    }
+}
+
+#[test]
+fn options_of_the_way_are_kept() {
+    let line = "curl -k -4 --resolve a:1:b -H 'Host: y' --http1.1 https://x.example";
+    let way = read(line).unwrap().way;
+    assert_eq!(way, ["--header Host", "http1.1", "insecure", "ipv4", "resolve"]);
+    for (option, proxy) in [
+        ("-x p", "http://p:1080"),
+        ("-x https://me:s@p", "https://me:s@p:443"),
+        ("--socks5-hostname p:1", "socks5h://p:1"),
+        ("-x http://p:80/", "http://p:80"),
+    ] {
+        let request = read(&format!("curl {option} https://x.example")).unwrap();
+        assert_eq!(request.proxy.unwrap().expose(), proxy, "{option}");
+    }
+}
+
+#[test]
+fn marks_of_word_processors_are_named() {
+    for (line, what) in [
+        ("curl \u{2013}X POST https://x.example", "1:6: a dash as word processors make it"),
+        ("curl \u{2014}header a https://x.example", "1:6: a dash as word processors make it"),
+        ("curl\u{a0}https://x.example", "1:5: a space that does not break"),
+    ] {
+        let fault = read(line).unwrap_err().render("f");
+        assert!(fault.starts_with(&format!("f:{what}")), "{fault}");
+    }
+}
+
+#[test]
+fn many_options_are_bounded() {
+    let many = read(&format!("curl https://x.example{}", " -da".repeat(300_000))).unwrap();
+    assert_eq!(many.body.unwrap().len(), 599_999);
+    let fault = read(&format!("curl https://x.example{}", " -Ha:b".repeat(1001))).unwrap_err();
+    assert_eq!(fault.what, "more than 1000 headers");
+    let notes = read(&format!("curl https://x.example{}", " -Ha".repeat(100))).unwrap().notes;
+    assert_eq!(notes.len(), 21);
+    let long = read(&format!("curl --{} https://x.example", "a".repeat(1 << 20))).unwrap_err();
+    assert_eq!(long.help, "take it out, or see `curl --help all`");
 }

@@ -242,3 +242,27 @@ fn the_readme_shows_what_is_found() {
     let finished = Finished::of(child.wait_with_output().unwrap());
     assert_eq!(finished.stdout, block("text"));
 }
+
+#[test]
+fn what_cannot_be_read_is_said_as_json_too() {
+    let finished = run(&["lint", "--format", "json", "--curl", "curl 'x"]);
+    assert_eq!(finished.code, 2);
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(document["schema"], "egressd.lint/1");
+    assert_eq!(document["findings"], serde_json::json!([]));
+    let error = &document["error"];
+    assert_eq!(error["place"], "--curl:1:6");
+    assert_eq!(error["message"], "a single quote that is not closed");
+    assert_eq!(error["fix"], "close it with '");
+}
+
+#[test]
+fn what_is_not_known_is_neither_judged_nor_sent() {
+    let line = "curl https://api.anthropic.com/v1/messages -H @- -d \"$(cat f)\"";
+    let finished = run(&["lint", "--curl", line]);
+    assert!(!finished.stdout.contains("ERROR"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("not judged is the body at 1:53"), "{}", finished.stdout);
+    let finished = run(&["check", "--curl", line]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (3, ""));
+    assert!(finished.stderr.contains("--curl is not sent"), "{}", finished.stderr);
+}

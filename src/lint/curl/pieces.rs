@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Fault, Files, Input, Line, Place};
+use crate::lint::http::LONGEST_BODY;
 
 /// What `--data-urlencode` leaves as it is (RFC 3986 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -43,11 +44,18 @@ impl Line {
         let mut all: Option<Vec<u8>> = None;
         for piece in pieces {
             let bytes = self.bytes(piece, files)?;
-            all = Some(match all {
-                None => bytes,
-                Some(before) if piece.put == Put::Json => [before, bytes].concat(),
-                Some(before) => with_ampersand(before, bytes),
-            });
+            let Some(all) = &mut all else {
+                all = Some(bytes);
+                continue;
+            };
+            if piece.put != Put::Json {
+                all.push(b'&');
+            }
+            all.extend(bytes);
+            if all.len() > LONGEST_BODY {
+                let what = "a body of more than 64 MiB";
+                return Err(Fault::at(piece.place, what, "no API takes it; send less"));
+            }
         }
         Ok(all)
     }

@@ -1,6 +1,6 @@
 //! What stands behind a `$`: variables, where they are set, and what would have to be run, which is not.
 
-use super::{Fault, Place, Shell, unended};
+use super::{Fault, Shell, unended};
 
 impl Shell<'_> {
     /// A `$` and what belongs to it.
@@ -13,7 +13,7 @@ impl Shell<'_> {
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
                 self.next();
                 let name = self.name();
-                let value = (self.variables)(&name);
+                let value = self.value(&name);
                 self.put(&name, value, &format!("${name}"), quoted);
                 Ok(())
             }
@@ -64,7 +64,7 @@ impl Shell<'_> {
             }
         }
         let written = format!("${{{name}{rest}}}");
-        let value = (self.variables)(&name);
+        let value = self.value(&name);
         let plain = !rest.contains(['$', '`', '"', '\'', '\\']);
         match (rest.strip_prefix(":-"), rest.strip_prefix('-')) {
             _ if rest.is_empty() && !name.is_empty() => self.put(&name, value, &written, quoted),
@@ -88,8 +88,9 @@ impl Shell<'_> {
             open.unset.push(name.to_owned());
             return;
         };
+        let whole = quoted || self.is_assigning();
         for c in value.chars() {
-            if !quoted && matches!(c, ' ' | '\t' | '\n') {
+            if !whole && matches!(c, ' ' | '\t' | '\n') {
                 self.close();
             } else {
                 self.push(c);
@@ -151,19 +152,11 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// The variables of a here-document, where quotes are none.
-    pub(super) fn expanded(&mut self, text: &str) -> Result<String, Fault> {
-        let mut inner = Shell {
-            chars: text.chars().collect(),
-            at: 0,
-            place: Place::START,
-            variables: self.variables,
-            words: Vec::new(),
-            open: None,
-            input: None,
-            awaited: None,
-            notes: Vec::new(),
-        };
+    /// The variables of a here-document, where quotes are none; and whether a command, or else a variable that is
+    /// not set, makes a part of it.
+    pub(super) fn expanded(&mut self, text: &str) -> Result<(String, Option<bool>), Fault> {
+        let mut inner = Shell::new(text.chars().collect(), self.variables);
+        inner.assigned.clone_from(&self.assigned);
         inner.open().quoted = true;
         while let Some(c) = inner.peek() {
             match (c, inner.look(1)) {
@@ -184,7 +177,8 @@ impl Shell<'_> {
                 }
             }
         }
-        Ok(inner.open.take().map(|open| open.text).unwrap_or_default())
+        let open = inner.open.take().unwrap_or_default();
+        Ok((open.text, (open.made || !open.unset.is_empty()).then_some(open.made)))
     }
 
     /// `$'…'`, with the escapes of C.

@@ -51,7 +51,11 @@ impl Shell<'_> {
             "<" | "<-" => {
                 self.awaited = Some(Awaited { end, literal, tabs: operator == "<-", place });
             }
-            "<<" => self.input = Some(Input::Text(Secret::new(end + "\n"))),
+            "<<" => {
+                let unmade = word.made || !word.unset.is_empty();
+                self.input_made = unmade.then_some((word.made, word.place));
+                self.input = Some(Input::Text(Secret::new(end + "\n")));
+            }
             "" if reads => self.input = Some(Input::File(word)),
             _ => {}
         }
@@ -81,7 +85,9 @@ impl Shell<'_> {
             text.push('\n');
         }
         if !literal {
-            text = self.expanded(&text)?;
+            let (expanded, made) = self.expanded(&text)?;
+            text = expanded;
+            self.input_made = made.map(|by_command| (by_command, place));
         }
         self.input = Some(Input::Text(Secret::new(text)));
         Ok(())
