@@ -89,7 +89,7 @@ pub(super) async fn rounds_of(
                 trip
             }
         };
-        silences = next(&trip, died_again);
+        silences = next(&trip, limit, died_again);
         found = Some(trip);
     }
     if let Some(trip) = found.as_mut().filter(|_| !died_again) {
@@ -113,8 +113,9 @@ fn spread(from: Duration, to: Duration, steps: u32) -> Vec<Duration> {
     (1..=steps).map(|place| from + step * place).collect()
 }
 
-/// What is to be tried next, the shortest that died last: it has to die again; nothing where it is known, or cannot be.
-fn next(trip: &Trip, died_again: bool) -> Vec<Duration> {
+/// What is to be tried next, at the end what has to die again: a little more silence than the shortest that died,
+/// which was cut by chance where it is as long as the limit of who cuts. Nothing where it is known, or cannot be.
+fn next(trip: &Trip, limit: Duration, died_again: bool) -> Vec<Duration> {
     let held: Vec<Held> = trip.legs.iter().filter_map(|leg| leg.held).collect();
     let dead = held.iter().filter(|held| held.end != HeldEnd::Lived).map(|held| held.asked);
     let dead = dead.fold(f64::INFINITY, f64::min);
@@ -124,12 +125,13 @@ fn next(trip: &Trip, died_again: bool) -> Vec<Duration> {
         return Vec::new();
     }
     let is_exact = held.iter().any(|held| held.ended.is_some()) || dead - lived <= EXACT;
+    let beyond = Duration::from_secs_f64(dead + EXACT).min(limit);
     let [lived, dead] = [lived, dead].map(Duration::from_secs_f64);
-    match (is_exact, died_again) {
-        (true, true) => Vec::new(),
-        (true, false) => vec![dead],
-        (false, _) => spread(lived, dead, SIDE_BY_SIDE + 1),
+    let mut silences = if is_exact { vec![] } else { spread(lived, dead, SIDE_BY_SIDE) };
+    if !died_again {
+        silences.push(beyond);
     }
+    silences
 }
 
 /// What is held beside the checks of a daemon, and when each may be again.
@@ -205,7 +207,7 @@ mod tests {
         for round in 0..ROUNDS {
             let end = |asked| if asked < cut { HeldEnd::Lived } else { HeldEnd::Silent };
             held.extend(silences.iter().map(|s| (s.as_secs_f64(), None, end(s.as_secs_f64()))));
-            silences = next(&trip(&held), round > 0);
+            silences = next(&trip(&held), limit, round > 0);
             assert_eq!(silences.is_empty(), round == 2, "{round}: {silences:?}");
         }
         let dead = held.iter().filter(|(_, _, end)| *end == HeldEnd::Silent);
@@ -216,11 +218,13 @@ mod tests {
     #[test]
     fn what_was_seen_or_never_died_is_not_tried_again() {
         let seen = trip(&[(50.0, None, HeldEnd::Lived), (100.0, Some(60.0), HeldEnd::Closed)]);
-        assert!(next(&seen, true).is_empty());
-        assert_eq!(next(&seen, false), [Duration::from_secs(100)], "it has to die again");
+        let limit = Duration::from_secs(100);
+        assert!(next(&seen, limit, true).is_empty());
+        assert_eq!(next(&seen, limit, false), [limit], "it has to die again");
+        assert_eq!(next(&seen, limit * 2, false), [limit + Duration::from_secs(1)], "surely");
         assert!(dies_after(&seen, Duration::from_secs(100)));
         assert!(!dies_after(&seen, Duration::from_secs(101)));
-        assert!(next(&trip(&[(50.0, None, HeldEnd::Lived)]), false).is_empty());
-        assert!(next(&trip(&[]), false).is_empty());
+        assert!(next(&trip(&[(50.0, None, HeldEnd::Lived)]), limit, false).is_empty());
+        assert!(next(&trip(&[]), limit, false).is_empty());
     }
 }
