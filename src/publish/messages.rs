@@ -554,11 +554,17 @@ messages! {
     [OtherRoute]
     is [ApiBadRequest ApiKeyInvalid]
 "UnrecognizedClientException" says Api by "AWS Bedrock"
-    as ["UnrecognizedClientException" "The security token included in the request is invalid" "ExpiredTokenException" "The security token included in the request is expired" "InvalidSignatureException" "Signature expired" "Signature not yet current" "MissingAuthenticationTokenException"]
-    means "AWS does not accept the signature or the session token: expired, mixed from two accounts, of another region, or signed by a clock that is wrong. It is said with 403."
-    look "the answer's error type, who wrote it, and this host's clock"
-    [NoKey ControlHost]
-    is [ApiKeyInvalid ApiForbidden LocalClockSkew HeaderStripped]
+    as ["UnrecognizedClientException" "The security token included in the request is invalid" "ExpiredTokenException" "The security token included in the request is expired" "MissingAuthenticationTokenException"]
+    means "AWS does not know the key or the session token: mistyped, deleted, expired, of another account or partition, or none was sent. It is said with 403."
+    look "the answer's error type, who wrote it, and which credentials the client really found"
+    [NoKey]
+    is [ApiKeyInvalid ApiKeyMissing]
+"InvalidSignatureException" says Api by "AWS Bedrock"
+    as ["InvalidSignatureException" "Signature expired" "Signature not yet current"]
+    means "AWS knows the key and does not accept what was signed with it: signed by a clock that is wrong, for another region or service, or a signed header or path was changed on the way. It is said with 403."
+    look "this host's clock, and whether another route, without a proxy that changes headers, is answered"
+    [OtherRoute ControlHost]
+    is [LocalClockSkew HeaderStripped ApiKeyInvalid]
 
 // ---- APIs: who may
 "Request not allowed" says Edge by "the Claude API's edge"
