@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Journal;
+use crate::support::foreign::At;
 use crate::support::ground::Ground;
 use crate::support::http::Behaviour as Http;
-use crate::support::program::{Daemon, Folder, get};
+use crate::support::program::{Daemon, get};
+use crate::support::prometheus::Prometheus;
 use crate::support::tcp::ClosedPort;
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 use crate::support::wire::Ending;
@@ -205,63 +206,6 @@ fn a_planted_secret_is_in_no_output() {
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
 
-/// A real Prometheus, its log read line by line.
-struct Prometheus {
-    child: std::process::Child,
-    port: u16,
-}
-
-impl Prometheus {
-    fn start(folder: &Folder, daemon: &Daemon) -> Self {
-        let config = folder.write(
-            "prometheus.yml",
-            &format!(
-                "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: egressd\n    static_configs:\n      - targets: ['{}']\n",
-                daemon.address()
-            ),
-        );
-        let mut child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("tsdb").display()))
-            .arg("--web.listen-address=127.0.0.1:0")
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("prometheus is installed (apt-get install prometheus)");
-        let journal = Journal::new();
-        let (writer, log) = (journal.clone(), child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            use std::io::BufRead as _;
-            std::io::BufReader::new(log).lines().map_while(Result::ok).for_each(|line| {
-                writer.push(line);
-            });
-        });
-        let ready = |lines: &[String]| lines.iter().any(|line| line.contains("Server is ready"));
-        let lines = journal.wait_until(ready);
-        let listening =
-            lines.iter().find(|line| line.contains("Listening on")).expect("an address");
-        let port = listening.rsplit(':').next().and_then(|port| port.trim().parse().ok());
-        let port = port.expect("a port");
-        Self { child, port }
-    }
-
-    fn query(&self, expression: &str) -> Value {
-        let path = format!("/api/v1/query?query={expression}");
-        let (_, body) = get(([127, 0, 0, 1], self.port).into(), &path, &[("Host", "localhost")]);
-        // An answer in chunks begins with a length.
-        let start = body.find('{').unwrap_or_default();
-        let end = body.rfind('}').map_or(body.len(), |end| end + 1);
-        serde_json::from_str(&body[start..end]).unwrap_or(Value::Null)
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 #[test]
 fn a_real_prometheus_takes_the_series() {
     let world = World::new();
@@ -284,17 +228,13 @@ fn a_real_prometheus_takes_the_series() {
     );
     assert!(judged.status.success() && words.trim().is_empty(), "{words}");
 
-    let prometheus = Prometheus::start(&world.ground.folder, &daemon);
-    let asked = Instant::now();
-    let value = loop {
-        let answer = prometheus.query("egressd_check_up");
-        let result = answer["data"]["result"].as_array().cloned().unwrap_or_default();
-        if let Some(series) = result.first() {
-            break series.clone();
-        }
-        assert!(asked.elapsed() < Duration::from_secs(30), "no series arrived");
-        std::thread::park_timeout(Duration::from_millis(50));
-    };
+    let config = format!(
+        "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: egressd\n    static_configs:\n      \
+         - targets: ['{}']\n",
+        daemon.address()
+    );
+    let Some(prometheus) = Prometheus::start(At::Loopback, &config, &[]) else { return };
+    let value = &prometheus.wait_for("egressd_check_up")[0];
     assert_eq!(value["metric"]["target"], "api");
     assert_eq!(value["metric"]["site"], "test-1");
     assert_eq!(value["value"][1], "1");

@@ -4,6 +4,8 @@
 //! handle is dropped. It runs on a thread of its own, so that a test without a runtime, or one that blocks its runtime, can use it. Nothing here
 //! judges: a server does what its `Behaviour` says and writes down what it saw.
 
+/// A real Alertmanager.
+pub(crate) mod alertmanager;
 /// How often a thread allocates.
 pub(crate) mod allocations;
 /// A resolver on UDP and TCP, with a behaviour for each name.
@@ -28,6 +30,8 @@ pub(crate) mod netns;
 pub(crate) mod openssl;
 /// The real binary, run or kept running.
 pub(crate) mod program;
+/// A real Prometheus.
+pub(crate) mod prometheus;
 /// A proxy that is asked with CONNECT.
 pub(crate) mod proxy;
 /// A server that follows a script.
