@@ -45,6 +45,8 @@ mod daemon;
 
 // Fields in a real journal.
 mod journal;
+// What is published as metrics: the table, the formats, the budget.
+mod metrics;
 // What is written is true.
 mod docs;
 // What is said of a cause.

@@ -7,7 +7,7 @@ use egressd::diagnosis::{
     Confidence, Finding, Findings, NetworkState, RouteVerdict, TargetVerdict,
 };
 use egressd::observation::{Expect, Needs, Trip};
-use egressd::store::{Declared, Own, Report, Store, Walked};
+use egressd::store::{Declared, Own, Report, Store, Walked, Zone};
 use jiff::Timestamp;
 
 fn trip() -> Trip {
@@ -49,6 +49,7 @@ fn store() -> Store {
         ranges: &[],
         target: "api".into(),
         provider: "anthropic".into(),
+        zone: Zone::Provider,
         labels: BTreeMap::new(),
         needs: Needs::Any,
         interval: 1.0,

@@ -14,7 +14,7 @@ use crate::cause::Status;
 use crate::config::nearest;
 use crate::daemon::inquiry::{Context, Memory, inquire};
 use crate::daemon::load::{self, Loaded};
-use crate::daemon::{declared, environment, keys, process};
+use crate::daemon::{declared::declared, environment, keys, process};
 use crate::diagnosis::Key;
 use crate::lint::{Judged, Request};
 use crate::plan::{self, AdHoc, Plan};

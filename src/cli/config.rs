@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{CONFIG, OK, complain, print};
-use crate::daemon::load;
+use crate::daemon::{declared, load};
 
 pub(super) fn main(file: Option<&Path>, plan: bool) -> u8 {
     match load::load(file) {
@@ -14,7 +14,7 @@ pub(super) fn main(file: Option<&Path>, plan: bool) -> u8 {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| complain(warning));
             if plan {
-                print(&loaded.plan.to_string());
+                print(&format!("{}{}", loaded.plan, declared::budget(&loaded.plan)));
             } else {
                 print(&format!(
                     "{}: sound, {} targets\n",

@@ -9,6 +9,7 @@ use clap::Args;
 use super::{OK, USAGE, complain, print};
 use crate::cause::CAUSES;
 use crate::publish::messages::MESSAGES;
+use crate::publish::metrics::manual;
 use crate::publish::{explain, said, shown, verdicts};
 
 /// Ids that are proposed at most.
@@ -28,9 +29,16 @@ pub(super) struct Options {
     /// Prints VERDICTS.md.
     #[arg(long, hide = true, conflicts_with = "words")]
     markdown: bool,
+    /// Prints METRICS.md: all metrics, with their labels and what these may hold.
+    #[arg(long, conflicts_with_all = ["words", "markdown"])]
+    metrics: bool,
 }
 
 pub(super) fn main(options: &Options) -> u8 {
+    if options.metrics {
+        print(&manual::page());
+        return OK;
+    }
     if options.words.is_empty() {
         print(&if options.markdown { verdicts::page() } else { explain::list() });
         return OK;

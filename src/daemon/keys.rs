@@ -4,12 +4,15 @@
 //! A secret from a file loses exactly one final line break. What no header may carry is found here and
 //! never sent; its place is said, its value never.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use super::environment;
 use crate::config::{FileSource, Secret, SecretSource};
 use crate::diagnosis::Key;
-use crate::plan::{Account, Credential, Proof, TripPlan};
+use crate::plan::{Account, Credential, Plan, Proof, TripPlan, Way};
 
 /// A key larger than this is no key.
 const LIMIT: u64 = 64 * 1024;
@@ -40,6 +43,51 @@ pub fn as_kept(source: &SecretSource) -> Result<Secret, String> {
 /// The text of a PEM file's secret, line breaks and all, or why there is none, with its place.
 pub fn read_pem(source: &SecretSource) -> Result<Secret, String> {
     value(source).map(Secret::new).map_err(|why| format!("{source}: {why}"))
+}
+
+/// The files that hold secrets, by what is said of them to people: the same words as in a verdict.
+pub type Files = BTreeMap<String, PathBuf>;
+
+/// Those of a plan. What stands in a variable has no age.
+pub fn files(plan: &Plan) -> Files {
+    let keys = plan.targets.iter().flat_map(|target| {
+        [target.key.as_ref(), target.client_cert.as_ref().map(|cert| &cert.key)]
+    });
+    let accounts = plan.routes.iter().filter_map(|route| match &route.way {
+        Way::Direct => None,
+        Way::Proxy(proxy) => proxy.account.as_ref(),
+        Way::Pac(pac) => pac.account.as_ref(),
+    });
+    let mut files: Files = keys.flatten().filter_map(file_of).collect();
+    for account in accounts {
+        match &account.proof {
+            Proof::Password(source) => files.extend(file_of(source)),
+            Proof::Keytab(source) => {
+                files.extend(place(source).ok().map(|path| (source.to_string(), path)));
+            }
+            Proof::Given(_) | Proof::Cache(_) => {}
+        }
+    }
+    files
+}
+
+/// Seconds since each changed; none of one that cannot be read.
+pub fn ages(files: &Files, now: Timestamp) -> Vec<(String, f64)> {
+    let age = |path: &PathBuf| {
+        let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+        let changed = Timestamp::try_from(changed).ok()?;
+        Some(now.duration_since(changed).as_secs_f64())
+    };
+    files.iter().filter_map(|(place, path)| Some((place.clone(), age(path)?))).collect()
+}
+
+fn file_of(source: &SecretSource) -> Option<(String, PathBuf)> {
+    let path = match source {
+        SecretSource { file: Some(path), .. } => path.clone(),
+        SecretSource { credential: Some(name), .. } => environment::credentials()?.join(name),
+        SecretSource { file: None, credential: None, .. } => return None,
+    };
+    Some((source.to_string(), path))
 }
 
 /// Gives a trip the login of its proxy as it is now, or why there is none.
@@ -82,15 +130,19 @@ fn credential(account: &Account) -> Result<Credential, String> {
 
 /// The path of a file that a library reads by itself, where it can be read.
 fn readable(source: &FileSource) -> Result<PathBuf, String> {
-    let path = match source {
-        FileSource::Path(path) => path.clone(),
-        FileSource::Credential(name) => match environment::credentials() {
-            Some(folder) => folder.join(name),
-            None => return Err("systemd handed no credentials over".to_owned()),
-        },
-    };
+    let path = place(source)?;
     std::fs::File::open(&path).map_err(|error| error.to_string())?;
     Ok(path)
+}
+
+fn place(source: &FileSource) -> Result<PathBuf, String> {
+    match source {
+        FileSource::Path(path) => Ok(path.clone()),
+        FileSource::Credential(name) => match environment::credentials() {
+            Some(folder) => Ok(folder.join(name)),
+            None => Err("systemd handed no credentials over".to_owned()),
+        },
+    }
 }
 
 fn value(source: &SecretSource) -> Result<String, String> {

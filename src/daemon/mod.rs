@@ -5,6 +5,7 @@
 //! every check is a task of its own set, bounded in time, and a panic in one is contained.
 
 pub mod controls;
+pub mod declared;
 pub mod environment;
 mod hold;
 pub mod inquiry;
@@ -31,10 +32,11 @@ use tracing::{error, info, warn};
 
 use crate::cause::Status;
 use crate::observation::{Change, Control};
-use crate::plan::{Histogram, Plan, Target};
-use crate::publish::metrics::{Choice, Grain};
+use crate::plan::{Plan, Target};
+use crate::publish::metrics::{Choice, Outside};
 use crate::publish::server::{self, Site};
-use crate::store::{Declared, Own, Report, Snapshot, Store};
+use crate::store::{Own, Report, Snapshot, Store};
+use declared::declared;
 use hold::Holds;
 use inquiry::{Context, Memory};
 use schedule::Agenda;
@@ -152,18 +154,15 @@ async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
 struct InForce {
     choice: Choice,
     hosts: Vec<String>,
+    /// The files that hold secrets.
+    secrets: keys::Files,
 }
 
 impl InForce {
     fn of(plan: &Plan) -> Self {
-        let histogram = match plan.phase_histogram {
-            Histogram::Check => Some(Grain::Check),
-            Histogram::Target => Some(Grain::Target),
-            Histogram::Off => None,
-        };
         let mut hosts = plan.hosts.clone();
         hosts.push(environment::host_name());
-        Self { choice: Choice { histogram, addresses: plan.address_series }, hosts }
+        Self { choice: declared::choice(plan), hosts, secrets: keys::files(plan) }
     }
 }
 
@@ -197,6 +196,7 @@ impl Daemon {
     fn new(setup: Setup, own: Own) -> Self {
         let mut store = Store::new(own);
         store.declare(setup.plan.site.clone(), declared(&setup.plan));
+        store.certificates(declared::certificates(&setup.plan));
         let agenda = Agenda::new(&setup.plan, None);
         Self {
             in_force: Arc::new(Mutex::new(InForce::of(&setup.plan))),
@@ -213,13 +213,16 @@ impl Daemon {
     }
 
     fn site(&self) -> Arc<Site> {
-        let (choice, hosts) = (Arc::clone(&self.in_force), Arc::clone(&self.in_force));
+        let [choice, hosts, secrets] = [(); 3].map(|()| Arc::clone(&self.in_force));
         let read =
             |of: &Arc<Mutex<InForce>>| of.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Arc::new(Site {
             snapshot: self.snapshot.subscribe(),
             choice: Box::new(move || read(&choice).choice),
-            process: process::read,
+            outside: Box::new(move || Outside {
+                process: process::read(),
+                credentials: keys::ages(&read(&secrets).secrets, process::now()),
+            }),
             hosts: Box::new(move || read(&hosts).hosts),
         })
     }
@@ -357,6 +360,7 @@ impl Daemon {
             }
             self.store.own().reloaded = process::now();
             self.store.declare(setup.plan.site.clone(), declared(&setup.plan));
+            self.store.certificates(declared::certificates(&setup.plan));
             // A check under way goes on only where nothing but the targets has changed: else its
             // evidence is of another plan.
             let same = Plan { targets: Vec::new(), ..(*setup.plan).clone() }
@@ -404,27 +408,3 @@ impl Daemon {
 
 /// What a check may take beyond its own bound before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// What of a plan is published.
-pub fn declared(plan: &Plan) -> Vec<Declared> {
-    plan.targets
-        .iter()
-        .map(|target| Declared {
-            target: target.name.clone(),
-            provider: target.provider.to_string(),
-            labels: target.labels.clone(),
-            needs: target.needs.clone(),
-            interval: target.interval.as_secs_f64(),
-            ranges: if target.provider.owns(&target.endpoint.host.to_string()) {
-                target.provider.facts().ranges
-            } else {
-                &[]
-            },
-            routes: target
-                .routes
-                .iter()
-                .map(|used| (used.route.name.clone(), used.expect, used.route.egress.clone()))
-                .collect(),
-        })
-        .collect()
-}

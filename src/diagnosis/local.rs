@@ -119,7 +119,7 @@ fn clock_skew(case: &Case<'_>) -> Held {
         return Found::high().by(Control::ControlHost).yes();
     }
     let behind = case.seen(Change::UntrustedHandshake(leg.address))?.trip();
-    let date = behind.and_then(|trip| Some((trip, date(trip.leading()?.response.as_ref()?)?)));
+    let date = behind.and_then(|trip| Some((trip, trip.leading()?.response.as_ref()?.date()?)));
     match date {
         Some((trip, date)) if is_off(trip, date) => {
             Found::high().by(Control::UntrustedHandshake).yes()
@@ -133,7 +133,7 @@ fn clock_skew(case: &Case<'_>) -> Held {
 fn clock_is_proven(case: &Case<'_>) -> bool {
     let valid = |chain: &Chain| chain.trust() != Trust::None;
     // A chain that is valid for years says nothing, where the answer under it has another date.
-    let dated = |trip: &Trip| trip.leading()?.response.as_ref().and_then(date);
+    let dated = |trip: &Trip| trip.leading()?.response.as_ref().and_then(Response::date);
     let agrees = |trip: &Trip| dated(trip).is_none_or(|date| !is_off(trip, date));
     case.others().any(|other| other.chain().is_some_and(valid) && agrees(other.trip()))
 }
@@ -150,7 +150,8 @@ fn clock_disagrees(case: &Case<'_>) -> Held {
         return Ok(None);
     }
     let Some(control) = case.control_shows()?.trip() else { return Ok(None) };
-    let their_clock = control.leading().and_then(|leg| leg.response.as_ref()).and_then(date);
+    let their_clock =
+        control.leading().and_then(|leg| leg.response.as_ref()).and_then(Response::date);
     let Some(theirs) = their_clock else { return Ok(None) };
     let off = is_off(control, theirs);
     let valid = case.chain().is_some_and(|chain| {
@@ -158,12 +159,6 @@ fn clock_disagrees(case: &Case<'_>) -> Held {
         all.all(|cert| cert.not_before <= theirs && theirs <= cert.not_after)
     });
     if off && valid { Found::high().by(Control::ControlHost).yes() } else { Ok(None) }
-}
-
-/// When an answer says that it was made (RFC 9110 6.6.1).
-fn date(response: &Response) -> Option<Timestamp> {
-    let date = jiff::fmt::rfc2822::parse(response.header("date")?).ok()?;
-    Some(date.timestamp())
 }
 
 fn is_dated(trip: &Trip) -> bool {

@@ -3,6 +3,7 @@
 //!
 //! Facts, not judgement: a mark passes through an inspecting device unchanged, and whose it is, is diagnosis's to say.
 
+use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::{Deserialize, Serialize};
 
@@ -134,9 +135,32 @@ impl Response {
         if let Ok(seconds) = text.parse() {
             return Some(seconds);
         }
-        let date = |text: &str| Some(rfc2822::parse(text).ok()?.timestamp().as_second());
-        let seconds = date(text)?.checked_sub(date(self.header("date")?)?)?;
+        let until = rfc2822::parse(text).ok()?.timestamp().as_second();
+        let seconds = until.checked_sub(self.date()?.as_second())?;
         u64::try_from(seconds).ok()
+    }
+
+    /// When it says that it was made (RFC 9110 6.6.1).
+    pub fn date(&self) -> Option<Timestamp> {
+        Some(rfc2822::parse(self.header("date")?).ok()?.timestamp())
+    }
+
+    /// The point of presence of the edge that gave it, by the letters of its airport, as Cloudflare, CloudFront, Fastly
+    /// and Azure Front Door name theirs; reduced to those and three digits at most.
+    pub fn pop(&self) -> Option<String> {
+        let last = |name, by: char| self.header(name).and_then(|value| value.rsplit(by).next());
+        let front_door = || {
+            let (_, place) = self.header("x-msedge-ref")?.split_once("Ref B: ")?;
+            Some(place)
+        };
+        let place = last("cf-ray", '-')
+            .or_else(|| self.header("x-amz-cf-pop"))
+            .or_else(|| last("x-served-by", '-'))
+            .or_else(front_door)?;
+        let letters: String = place.chars().take(3).collect();
+        let sound = letters.len() == 3 && letters.chars().all(|c| c.is_ascii_alphabetic());
+        let digits = place.chars().skip(3).take_while(char::is_ascii_digit).take(3);
+        sound.then(|| letters.to_ascii_uppercase().chars().chain(digits).collect())
     }
 
     /// The content coding of the body (RFC 9110 8.4): the request asked for none, and the body is kept as it came.
@@ -194,6 +218,29 @@ mod tests {
         assert_eq!(of("Wed, 21 Oct 2026 07:29:30 GMT"), Some(90));
         for none in ["-1", "Wed, 21 Oct 2026 07:27:00 GMT", "soon", "1.5", ""] {
             assert_eq!(of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_point_of_presence_is_three_letters_and_few_digits() {
+        let rows = [
+            ("cf-ray", "8f1a2b3c4d5e6f70-FRA", Some("FRA")),
+            ("x-amz-cf-pop", "FRA56-P12", Some("FRA56")),
+            ("x-served-by", "cache-iad-kcgs7200042-IAD, cache-fra-eddf8230099-FRA", Some("FRA")),
+            (
+                "x-msedge-ref",
+                "Ref A: 0C5 Ref B: FRA31EDGE0514 Ref C: 2026-11-22T18:00:41Z",
+                Some("FRA31"),
+            ),
+            ("cf-ray", "8f1a2b3c4d5e6f70-fra", Some("FRA")),
+            ("cf-ray", "8f-ABC1234567", Some("ABC123")),
+            ("cf-ray", "8f1a2b3c4d5e6f70-", None),
+            ("cf-ray", "-F\u{f6}A", None),
+            ("x-amz-cf-pop", "12", None),
+            ("server", "cloudflare", None),
+        ];
+        for (name, value, expected) in rows {
+            assert_eq!(answer(200, &[(name, value)]).pop().as_deref(), expected, "{value}");
         }
     }
 

@@ -156,6 +156,22 @@ impl Leg {
         }
     }
 
+    /// The newest reading of the connection's counters.
+    pub fn socket(&self) -> Option<&Socket> {
+        let failed = match self.stop.as_ref() {
+            Some(Failure::Tcp(failure)) => failure.socket.as_ref(),
+            Some(Failure::Proxy(failure)) => failure.socket.as_ref(),
+            Some(Failure::Tls(failure)) => failure.socket.as_ref(),
+            Some(Failure::Http(failure)) => failure.socket.as_ref(),
+            Some(Failure::Local(_) | Failure::Dns(_)) | None => None,
+        };
+        failed
+            .or_else(|| self.response.as_ref()?.socket.as_ref())
+            .or_else(|| self.secured.as_ref()?.socket.as_ref())
+            .or_else(|| self.tunnelled.as_ref()?.socket.as_ref())
+            .or_else(|| self.connected.as_ref()?.socket.as_ref())
+    }
+
     /// Whether a TLS record came back, be it an alert or a certificate for somebody else.
     pub fn heard_tls(&self) -> bool {
         self.secured.is_some()

@@ -7,11 +7,6 @@ use super::vary::NO_NAME;
 use super::{Account, Endpoint, Nameserver, Plan, Route, Spoken, Target, Way};
 use crate::observation::{Control, Needs, other_port};
 
-/// Series that every check has: status, network, verdict, times, counters. Rough, and said so.
-const SERIES_A_CHECK: usize = 37;
-/// Six phases, eleven buckets, a sum and a count.
-const SERIES_A_HISTOGRAM: usize = 78;
-
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site.as_deref().unwrap_or("(no site)");
@@ -53,13 +48,7 @@ impl fmt::Display for Plan {
         };
         let allowed = self.allowed.iter().filter(|control| !wished(control));
         let allowed: Vec<&str> = allowed.map(|control| control.label()).collect();
-        writeln!(
-            f,
-            "experiments when something fails, at most 12 a check: {}",
-            allowed.join(", ")
-        )?;
-        let checks: usize = self.targets.iter().map(|target| target.routes.len()).sum();
-        writeln!(f, "series: about {} for {checks} checks", self.series(checks))
+        writeln!(f, "experiments when something fails, at most 12 a check: {}", allowed.join(", "))
     }
 }
 
@@ -274,14 +263,5 @@ impl Plan {
             writeln!(f, "    may ask its proxies: a tunnel to {NO_NAME}:{port}")?;
         }
         Ok(())
-    }
-
-    fn series(&self, checks: usize) -> usize {
-        let histogram = match self.phase_histogram {
-            super::Histogram::Check => checks,
-            super::Histogram::Target => self.targets.len(),
-            super::Histogram::Off => 0,
-        };
-        checks * SERIES_A_CHECK + histogram * SERIES_A_HISTOGRAM + self.targets.len() * 6 + 30
     }
 }

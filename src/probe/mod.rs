@@ -37,6 +37,8 @@ use crate::plan::{
 use legs::Legs;
 use tcp::Gauge;
 
+pub use tls::described;
+
 /// Addresses tried at most: a name with more is cut, an attacker's answer too.
 const ADDRESSES: usize = 16;
 

@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::api;
-use super::metrics::{self, Choice, Process};
+use super::metrics::{self, Choice, Format, Outside};
 use crate::store::Snapshot;
 
 /// Connections at the same time.
@@ -40,8 +40,8 @@ pub struct Site {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// What is published, as of now.
     pub choice: Box<dyn Fn() -> Choice + Send + Sync>,
-    /// What the kernel counts of this process.
-    pub process: fn() -> Process,
+    /// What is read at each scrape.
+    pub outside: Box<dyn Fn() -> Outside + Send + Sync>,
     /// Host names that are answered, as of now.
     pub hosts: Box<dyn Fn() -> Vec<String> + Send + Sync>,
 }
@@ -67,10 +67,13 @@ fn router(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-async fn scrape(State(site): State<Arc<Site>>) -> Response {
+async fn scrape(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     let snapshot = Arc::clone(&site.snapshot.borrow());
-    let text = metrics::render(&snapshot, (site.choice)(), (site.process)());
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::of(accept);
+    let text = metrics::render(&snapshot, (site.choice)(), &(site.outside)(), format);
+    let named = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
+    (named, text).into_response()
 }
 
 async fn status(State(site): State<Arc<Site>>) -> Response {

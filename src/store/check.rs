@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Histogram, Phase};
+use super::{Histogram, Phase, Seen};
 use crate::cause::{Cause, Status};
 use crate::diagnosis::{Author, NetworkState, Raw, RouteVerdict, Steady};
 use crate::observation::{Control, Ending, Expect, Trip};
@@ -55,6 +55,8 @@ pub struct Check {
     pub experiments: BTreeMap<Control, u64>,
     /// Times of the phases that were passed.
     pub phases: BTreeMap<Phase, Histogram>,
+    /// What its servers chose and is a label.
+    pub seen: Seen,
 }
 
 impl Check {
@@ -80,6 +82,7 @@ impl Check {
             failures: BTreeMap::new(),
             experiments: BTreeMap::new(),
             phases: BTreeMap::new(),
+            seen: Seen::default(),
         }
     }
 

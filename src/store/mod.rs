@@ -5,6 +5,7 @@
 
 mod check;
 mod histogram;
+mod seen;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::provider::Reading;
 use check::raw;
 pub use check::{Check, CheckId, passed};
 pub use histogram::{BUCKETS, Histogram, Phase};
+pub use seen::{Configured, Kind, Seen};
 
 /// What the plan says of a target, as far as it is published.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,8 @@ pub struct Declared {
     pub target: String,
     /// The provider's name.
     pub provider: String,
+    /// Whose its host's name is.
+    pub zone: Zone,
     /// Labels to join on.
     pub labels: BTreeMap<String, String>,
     /// How its routes are weighed.
@@ -37,6 +41,29 @@ pub struct Declared {
     pub ranges: &'static [Range],
     /// Its routes, what is expected of each, the label of its way out.
     pub routes: Vec<(String, Expect, Option<String>)>,
+}
+
+/// Whose a name is: who has to act where it does not resolve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zone {
+    /// One of the provider's own.
+    Provider,
+    /// The organisation's, or anybody else's.
+    #[default]
+    Own,
+}
+
+impl Zone {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Provider, Self::Own];
+
+    /// The fixed name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Own => "own",
+        }
+    }
 }
 
 /// One route's ordinary trip.
@@ -127,6 +154,8 @@ pub struct Snapshot {
     pub targets: BTreeMap<Arc<str>, Arc<Target>>,
     /// The control hosts by host and route: whether the newest measurement worked.
     pub controls: BTreeMap<(String, String), bool>,
+    /// The certificates that are configured.
+    pub certificates: Vec<Configured>,
     /// The daemon itself.
     pub own: Own,
 }
@@ -182,6 +211,11 @@ impl Store {
         self.state.controls.clear();
     }
 
+    /// The certificates that are configured from now on.
+    pub fn certificates(&mut self, configured: Vec<Configured>) {
+        self.state.certificates = configured;
+    }
+
     /// Takes a report in, and says which published verdicts changed. A target that is no longer
     /// declared is ignored: its check was under way when the plan changed.
     pub fn apply(&mut self, report: Report) -> Vec<Change> {
@@ -199,6 +233,7 @@ impl Store {
             let before = check.status();
             let now = Arc::make_mut(check);
             now.count(&trip, &verdict);
+            now.seen.take(&trip, answer.as_ref().filter(|_| verdict.works));
             now.latest = Some(Raw { status: raw(&verdict), symptom: verdict.symptom.clone() });
             now.trip = Some(Arc::new(trip));
             now.answer = answer;

@@ -177,13 +177,16 @@ impl Build<'_> {
             let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic());
             let sound = first && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
             if !sound
-                || matches!(name.as_str(), "target" | "provider" | "site" | "instance" | "job")
+                || matches!(
+                    name.as_str(),
+                    "target" | "provider" | "zone" | "site" | "instance" | "job"
+                )
             {
                 let what = format!("`{name}` cannot be a label here");
                 self.fault(
                     label.span(),
                     what,
-                    "use a-z 0-9 _, and not target, provider, site, instance, job",
+                    "use a-z 0-9 _, and not target, provider, zone, site, instance, job",
                 );
             }
         }

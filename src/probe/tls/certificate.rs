@@ -42,6 +42,11 @@ pub(super) fn describe(der: &CertificateDer<'_>) -> Option<Certificate> {
     })
 }
 
+/// Configured certificates for people; those that cannot be parsed are left out.
+pub fn described(configured: &[Vec<u8>]) -> Vec<Certificate> {
+    configured.iter().filter_map(|der| describe(&CertificateDer::from(der.as_slice()))).collect()
+}
+
 /// The number as `openssl x509 -serial` has it, in lower case: without the zeroes that DER puts
 /// before it, and no longer than one may be (RFC 5280 4.1.2.2).
 fn serial(octets: &[u8]) -> String {

@@ -29,6 +29,7 @@ use crate::observation::{Asked, Chain, Failure, Secured, TlsFailure, TlsKind};
 use crate::plan::{Sni, TlsPlan};
 use recorder::Recorder;
 
+pub use certificate::described;
 pub(super) use failure::of_rustls;
 pub use first::first;
 pub(super) use hello::Tls;
