@@ -12,6 +12,7 @@ pub mod nagios;
 mod observed;
 pub mod said;
 pub mod server;
+pub mod teams;
 pub mod text;
 pub mod verdicts;
 
