@@ -43,6 +43,10 @@ mod shell;
 // The daemon, the real binary, scraped by a real Prometheus.
 mod daemon;
 
+// Alerts of made snapshots.
+mod standing;
+// Alerts, told to a real Alertmanager.
+mod alertmanager;
 // Fields in a real journal.
 mod journal;
 // What is published as metrics: the table, the formats, the budget.

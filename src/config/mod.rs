@@ -3,6 +3,7 @@
 //! It decides nothing: what is left out stays left out, what contradicts itself is `plan`'s to say.
 //! Fields that `plan` may complain about keep the place where they stand.
 
+mod alertmanager;
 mod problem;
 mod request;
 mod value;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+pub use alertmanager::Alertmanager;
 pub use problem::{Problem, nearest};
 pub use request::{ExpectJson, Request, Statuses, TargetTrust};
 pub use value::{FileSource, Hold, Period, Pick, Secret, SecretSource, Text};
@@ -45,6 +47,8 @@ pub struct Config {
     pub log: Log,
     /// `[metrics]`
     pub metrics: Metrics,
+    /// `[alertmanager]`
+    pub alertmanager: Alertmanager,
     /// `[[target]]`
     pub target: Vec<Spanned<Target>>,
 }

@@ -4,6 +4,7 @@
 //! `run` is a function: plan, listener, signals and the work itself come in. One task owns the state;
 //! every check is a task of its own set, bounded in time, and a panic in one is contained.
 
+mod alerts;
 pub mod controls;
 pub mod declared;
 pub mod environment;
@@ -36,6 +37,7 @@ use crate::plan::{Plan, Target};
 use crate::publish::metrics::{Choice, Outside};
 use crate::publish::server::{self, Site};
 use crate::store::{Own, Report, Snapshot, Store};
+use alerts::Alerts;
 use declared::declared;
 use hold::Holds;
 use inquiry::{Context, Memory};
@@ -119,6 +121,7 @@ pub async fn run(
             },
             Some(done) = daemon.tasks.join_next_with_id() => daemon.finish(done),
             Some(measured) = daemon.measuring.join_next() => daemon.measured(measured),
+            () = daemon.alerts.failed() => daemon.undelivered(),
             Some(ended) = daemon.holds.ended() => {
                 ended.unwrap_or_else(|error| daemon.contain("a silent connection", &error));
             }
@@ -186,6 +189,8 @@ struct Daemon {
     measuring: JoinSet<Measured>,
     /// Silent connections, which take longer than a check.
     holds: Holds,
+    /// Who is told without a Prometheus.
+    alerts: Alerts,
     /// When the control hosts are measured next.
     controls_due: Instant,
     /// The last findings of a full set, by target.
@@ -198,9 +203,11 @@ impl Daemon {
         store.declare(setup.plan.site.clone(), declared(&setup.plan));
         store.certificates(declared::certificates(&setup.plan));
         let agenda = Agenda::new(&setup.plan, None);
+        let snapshot = watch::Sender::new(store.snapshot());
         Self {
+            alerts: Alerts::start(&setup, snapshot.subscribe()),
             in_force: Arc::new(Mutex::new(InForce::of(&setup.plan))),
-            snapshot: watch::Sender::new(store.snapshot()),
+            snapshot,
             agenda,
             setup,
             store,
@@ -341,6 +348,11 @@ impl Daemon {
         self.publish();
     }
 
+    fn undelivered(&mut self) {
+        self.store.own().alerts_failed += 1;
+        self.publish();
+    }
+
     fn contain(&mut self, what: &str, error: &tokio::task::JoinError) {
         if error.is_panic() {
             self.store.own().panics += 1;
@@ -373,6 +385,7 @@ impl Daemon {
             *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) =
                 InForce::of(&setup.plan);
             self.setup = setup;
+            self.alerts.reload(&self.setup);
             // Findings were made under other rules of the house.
             self.standing.clear();
             self.measuring = JoinSet::new();

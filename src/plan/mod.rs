@@ -4,6 +4,7 @@
 //! variables, the host's roots) is read by the daemon and handed over as `Given`.
 
 mod ad_hoc;
+mod alertmanager;
 mod asked;
 mod build;
 mod commands;
@@ -39,6 +40,7 @@ use crate::observation::{Control, Expect, Further, Needs, Range, Wanted};
 use crate::provider::Provider;
 
 pub use ad_hoc::{AdHoc, ad_hoc};
+pub use alertmanager::Alertmanager;
 pub use build::{build, named_files, named_variables};
 pub use commands::{Step, commands, commands_text};
 pub use environment::{Exemptions, ProxyVariables};
@@ -84,6 +86,8 @@ pub struct Plan {
     pub portal: Option<Endpoint>,
     /// How often controls are measured without a failure.
     pub control_interval: Duration,
+    /// Who is told of alerts; none: nobody.
+    pub alertmanager: Option<Alertmanager>,
     /// The ways out, `direct` first.
     pub routes: Vec<Route>,
     /// What is checked.

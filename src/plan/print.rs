@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::vary::NO_NAME;
-use super::{Account, Endpoint, Nameserver, Plan, Route, Spoken, Target, Way};
+use super::{Account, Alertmanager, Endpoint, Nameserver, Plan, Route, Spoken, Target, Way};
 use crate::observation::{Control, Needs, other_port};
 
 impl fmt::Display for Plan {
@@ -41,6 +41,18 @@ impl fmt::Display for Plan {
                 control.host,
                 control.port
             )?;
+        }
+        if let Some(alertmanager) = &self.alertmanager {
+            let every = humantime::format_duration(Alertmanager::EVERY);
+            writeln!(
+                f,
+                "alerts, via {}, every {every}, and when one begins, changes or ends:",
+                alertmanager.route.name
+            )?;
+            for endpoint in &alertmanager.endpoints {
+                let (host, port) = (&endpoint.host, endpoint.port);
+                writeln!(f, "  POST {} ({host}:{port}), no credentials", endpoint.shown())?;
+            }
         }
         // Those are a target's own wish, whatever fails.
         let wished = |control: &&Control| {

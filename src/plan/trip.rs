@@ -311,7 +311,7 @@ pub fn pac_trip(pac: &Pac, route: &Route, timeout: Duration) -> Option<TripPlan>
     Some(trip)
 }
 
-fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
+pub(super) fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> TripPlan {
     let (host, port) = (endpoint.host.clone(), endpoint.port);
     let url = &endpoint.url;
     let path = match url.query() {

@@ -1,6 +1,7 @@
 //! Views of a snapshot: metrics, JSON, text, nagios; and of the tables themselves: what a cause means. Pure
 //! renders, and one server that serves them.
 
+pub mod alerts;
 pub mod api;
 mod beside;
 pub mod explain;

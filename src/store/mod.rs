@@ -141,6 +141,8 @@ pub struct Own {
     pub late: u64,
     /// Panics that were contained.
     pub panics: u64,
+    /// Deliveries of alerts that failed.
+    pub alerts_failed: u64,
 }
 
 /// All of it at one moment.

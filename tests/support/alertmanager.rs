@@ -18,6 +18,11 @@ pub(crate) struct Alertmanager {
 impl Alertmanager {
     /// With this configuration; none where it is not installed, which a run in CI does not accept.
     pub(crate) fn start(at: At<'_>, config: &str) -> Option<Self> {
+        Self::start_on(at, 0, config)
+    }
+
+    /// On this port; 0: on any.
+    pub(crate) fn start_on(at: At<'_>, port: u16, config: &str) -> Option<Self> {
         if !are_here(&["/usr/bin/prometheus-alertmanager"]) {
             return None;
         }
@@ -27,7 +32,7 @@ impl Alertmanager {
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.path={}", folder.path().join("storage").display()))
-            .arg("--web.listen-address=127.0.0.1:0")
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .args(["--cluster.listen-address=", "--log.level=debug"]);
         // Its API is complete before it listens.
         let program = Foreign::start(command, "msg=\"Listening on\"")

@@ -1,5 +1,6 @@
 //! The one conversion from a configuration to a plan: it collects every problem, not the first.
 
+mod alertmanager;
 mod client_cert;
 mod further;
 mod proxy;
@@ -58,6 +59,8 @@ pub fn named_variables(config: &Config) -> Vec<String> {
         .chain(proxies)
         .chain(names.flatten())
         .chain(&config.site)
+        .chain(&config.alertmanager.urls)
+        .chain(&config.alertmanager.runbooks)
         .chain([&config.server.listen])
         .filter_map(|text| match text.get_ref() {
             Text::Env(name) => Some(name.clone()),
@@ -108,6 +111,7 @@ impl Build<'_> {
         let controls = self.controls(config, proxied);
         let portal = self.portal(&config.control.portal_url);
         let targets = self.targets(config, &routes);
+        let alertmanager = self.alertmanager(&config.alertmanager, &routes);
         let trust = self.trust(&config.trust);
         let resolvers = self.resolvers(&config.dns.servers);
         let independent = config
@@ -138,6 +142,7 @@ impl Build<'_> {
             independent,
             controls,
             portal,
+            alertmanager,
             control_interval: config.control.interval.get(),
             routes: routes.into_iter().filter_map(|named| named.route).collect(),
             targets,

@@ -35,6 +35,7 @@ pub(super) fn put(page: &mut Page, own: &Own, outside: &Outside) {
     page.put(table::RELOAD_AT, &[], seconds(own.reloaded));
     page.put(table::LATE, &[], count(own.late));
     page.put(table::PANICS, &[], count(own.panics));
+    page.put(table::ALERTS_FAILED, &[], count(own.alerts_failed));
     page.put(table::STARTED, &[], seconds(own.started));
     let Outside { process, credentials } = outside;
     page.put(table::CPU, &[], process.cpu);

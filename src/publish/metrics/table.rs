@@ -290,6 +290,8 @@ metrics! {
         "Checks that ran beyond their bound or could not start in time."
     PANICS "egressd_panics_total" Counter [] [] Daemon Process 1/1
         "Panics inside of one check, contained."
+    ALERTS_FAILED "egressd_alerts_failed_total" Counter [] [] Daemon Process 1/1
+        "Deliveries of alerts to an Alertmanager that failed, each of which is tried again."
     CPU "process_cpu_seconds_total" Counter [] [] Daemon Process 1/1
         "CPU seconds of this process, user and system."
     RSS "process_resident_memory_bytes" Gauge [] [] Daemon Process 1/1
