@@ -47,6 +47,8 @@ mod daemon;
 mod standing;
 // Alerts, told to a real Alertmanager.
 mod alertmanager;
+// The image, in namespaces.
+mod container;
 // Fields in a real journal.
 mod journal;
 // What is published as metrics: the table, the formats, the budget.
