@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::support::ground::{Ground, target};
 use crate::support::http::{Behaviour as Http, HttpServer};
 use crate::support::not_run;
-use crate::support::program::{Daemon, Finished, Folder};
+use crate::support::program::{Daemon, Finished, Folder, run};
 use crate::support::tls::Behaviour as Tls;
 
 /// Arguments: the root, the folder that is mounted on /etc/egressd, what is run. The bounding set is what `chroot`
@@ -171,4 +171,17 @@ fn the_daemon_runs_in_it_as_nobody_and_can_write_nothing_but_its_state() {
     let sent = Command::new("kill").args(["-s", "TERM", &process.to_string()]).status();
     assert!(sent.expect("kill runs").success());
     daemon.wait_for("stopped");
+}
+
+#[test]
+fn the_shipped_configurations_are_sound() {
+    for folder in ["container", "kubernetes"] {
+        let file = format!("deploy/{folder}/egressd.toml");
+        let checked = run(&["config", "check", &file]);
+        assert_eq!(checked.code, 0, "{file}: {}", checked.stderr);
+        let warnings = checked.stderr.lines().filter(|line| !line.starts_with(' '));
+        let warnings: Vec<&str> = warnings.collect();
+        assert_eq!(warnings.len(), 1, "that everybody can read it, and no more: {warnings:?}");
+        assert!(warnings[0].contains("everybody who reaches 0.0.0.0:9737"), "{warnings:?}");
+    }
 }
