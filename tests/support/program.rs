@@ -173,6 +173,14 @@ impl Drop for Daemon {
 
 /// A plain request; headers may replace `Host`.
 pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let answer = get_whole(address, path, headers);
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    (status, body)
+}
+
+/// The same, with the head of the answer.
+pub(crate) fn get_whole(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     let mut request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "Host") {
@@ -184,7 +192,5 @@ pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> 
     stream.write_all(format!("{request}\r\n").as_bytes()).expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
-    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
-    (status, body)
+    answer
 }
