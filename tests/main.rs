@@ -66,6 +66,9 @@ mod netns;
 // Walks by TTL, paths with small packets, dead neighbours.
 mod hops;
 
+// From a fault to the right team, with the Prometheus and Alertmanager that people run.
+mod stack;
+
 // Proxies and a KDC that are not ours.
 mod proxies;
 // PAC scripts in the real child.

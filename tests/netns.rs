@@ -9,7 +9,7 @@ use crate::support::dns::{DnsServer, Zone};
 use crate::support::http::Behaviour as Http;
 use crate::support::netns::{API, Host, Hosts, UNRELATED};
 use crate::support::pki::Authority;
-use crate::support::program::{Finished, Folder};
+use crate::support::program::{Daemon, Finished, Folder};
 use crate::support::proxy::{Behaviour as Tunnelling, Proxy};
 use crate::support::tls::{Behaviour as Tls, Options, Refusal, TlsServer};
 use crate::support::wire::Ending;
@@ -64,7 +64,7 @@ impl World {
     }
 
     /// A proxy out there that reaches the target at this address, and the route through it.
-    fn proxy(&self, api: &'static str) -> (Proxy, String) {
+    pub(crate) fn proxy(&self, api: &'static str) -> (Proxy, String) {
         let hosts = &self.hosts;
         let proxy = hosts.there(Host::Internet, move || {
             let at = |text: &str| (text.parse::<IpAddr>().expect("an address"), 443).into();
@@ -95,6 +95,22 @@ impl World {
         let finished = Finished::of(command.output().expect("it runs"));
         let document = serde_json::from_str(&finished.stdout);
         (finished.code, document.unwrap_or_else(|_| panic!("{}", finished.stderr)))
+    }
+
+    /// The daemon on the client, each two seconds, with these lines before all others and these tables behind.
+    pub(crate) fn daemon(&self, folder: &Folder, before: &str, behind: &str) -> Daemon {
+        let text = format!(
+            "{before}[server]\nlisten = \"127.0.0.1:0\"\n{}interval = \"2s\"\n{behind}",
+            self.config
+        );
+        let mut command = self.hosts.egressd();
+        command.args(["run", "--config"]).arg(folder.write("egressd.toml", &text));
+        Daemon::start_by(folder, command)
+    }
+
+    /// From now on the target answers so.
+    pub(crate) fn answers(&self, behaviour: Http) {
+        self.servers[0].set(Tls::Serve(behaviour));
     }
 }
 

@@ -179,6 +179,12 @@ impl HttpServer {
         self.server.wait_closed(count)
     }
 
+    /// Blocks until enough has been asked, and returns that.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, enough: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+        self.requests.wait_until(enough)
+    }
+
     /// Every request, in order.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.entries()

@@ -40,6 +40,8 @@ pub(crate) mod script;
 pub(crate) mod socks;
 /// A real proxy, with every login that a proxy may demand.
 pub(crate) mod squid;
+/// What is shipped for Prometheus and Alertmanager, run with them.
+pub(crate) mod stack;
 /// Ports where nobody listens, or nobody answers.
 pub(crate) mod tcp;
 /// A real proxy, a small one.

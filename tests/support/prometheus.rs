@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,8 +16,8 @@ use super::program::Folder;
 #[derive(Debug)]
 pub(crate) struct Prometheus {
     web: Web,
-    program: Foreign,
-    folder: Folder,
+    _program: Foreign,
+    _folder: Folder,
 }
 
 /// How long is waited for something that an expression shows. It is never reached where all is well.
@@ -46,11 +45,7 @@ impl Prometheus {
         let ready = "Server is ready to receive web requests";
         let program = Foreign::start(command, ready)
             .unwrap_or_else(|log| panic!("prometheus does not start: {log:#?}"));
-        Some(Self { web: Web::of(at, program.log()), program, folder })
-    }
-
-    pub(crate) fn url(&self) -> String {
-        self.web.url()
+        Some(Self { web: Web::of(at, program.log()), _program: program, _folder: folder })
     }
 
     /// Status and document of a path of its API.
@@ -85,15 +80,6 @@ impl Prometheus {
             assert!(begun.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {expression}");
             std::thread::park_timeout(Duration::from_millis(100));
         }
-    }
-
-    pub(crate) fn log(&self) -> &Journal<String> {
-        self.program.log()
-    }
-
-    /// Where its configuration is.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 
