@@ -1,5 +1,6 @@
 //! Metrics: the table and its page, hostile snapshots in both formats, the budget, what a reload keeps.
 
+mod daemon;
 mod hostile;
 mod openmetrics;
 

@@ -235,7 +235,7 @@ impl Store {
             let before = check.status();
             let now = Arc::make_mut(check);
             now.count(&trip, &verdict);
-            now.seen.take(&trip, answer.as_ref().filter(|_| verdict.works));
+            now.seen.take(&trip, answer.as_ref().map(|(_, author)| *author), verdict.works);
             now.latest = Some(Raw { status: raw(&verdict), symptom: verdict.symptom.clone() });
             now.trip = Some(Arc::new(trip));
             now.answer = answer;

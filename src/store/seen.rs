@@ -4,7 +4,6 @@
 
 use crate::diagnosis::Author;
 use crate::observation::{Certificate, Response, Trip, Trust};
-use crate::provider::Reading;
 
 /// What was seen of a check's servers.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +24,9 @@ impl Seen {
     /// Points of presence of a check that have their own name.
     pub const POPS: usize = 16;
 
-    /// Takes a trip in, and its answer where that was a good one.
-    pub fn take(&mut self, trip: &Trip, answer: Option<&(Reading, Author)>) {
+    /// Takes a trip in: who wrote its answer, and whether the target works. An edge that hands on what the origin says
+    /// is sound, whatever that is; one that answers by itself has to be what works.
+    pub fn take(&mut self, trip: &Trip, author: Option<Author>, works: bool) {
         let chains = trip.legs.iter().flat_map(|leg| [&leg.chain, &leg.proxy_chain]).flatten();
         for issuer in chains.filter_map(|chain| chain.top_issuer()) {
             let name = Self::reduced(issuer);
@@ -35,9 +35,12 @@ impl Seen {
             }
         }
         let response = trip.legs.iter().find_map(|leg| leg.response.as_ref());
-        if let Some(response) = response
-            && answer.is_some_and(|(_, author)| author.is_provider())
-        {
+        let is_good = match author {
+            Some(Author::Origin) => true,
+            Some(Author::Edge) => works,
+            Some(Author::Proxy | Author::Middlebox | Author::Unknown) | None => false,
+        };
+        if let Some(response) = response.filter(|_| is_good) {
             self.answered(response);
         }
     }
