@@ -171,14 +171,6 @@ fn every_commented_situation_is_sound() {
     assert!(shipped.contains(&format!("# {site}")));
     let sited = plan(&format!("{site}{live}"), &nothing_given()).expect("sound");
     assert_eq!(sited.site.as_deref(), Some("tokyo-2"));
-    // And that of `[alertmanager]`, which counts where somebody is told.
-    assert!(live.contains("\n# runbooks = \"https://wiki"));
-    let told = live.replace("# runbooks", "runbooks");
-    let told = told.replace("\nurls = []", "\nurls = [\"https://am.corp.example:9093\"]");
-    let told = plan(&told, &nothing_given()).expect("sound").alertmanager.expect("somebody");
-    let runbooks = "https://wiki.corp.example/egressd/VERDICTS.md";
-    assert_eq!(told.runbooks.as_deref(), Some(runbooks));
-    assert_eq!(told.endpoints[0].url.as_str(), "https://am.corp.example:9093/api/v2/alerts");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn origin() -> Origin {
     Origin {
         instance: "mon1".to_owned(),
         status_url: Some("http://mon1:9737/api/v1/status".to_owned()),
-        runbooks: None,
+        runbooks: "https://wiki.corp.example/VERDICTS.md".to_owned(),
         hold: Duration::from_secs(180),
     }
 }
@@ -208,8 +208,7 @@ fn a_clock_that_is_set_back_raises_and_ends_nothing() {
 #[test]
 fn it_is_told_in_these_words() {
     let mut standing = Standing::default();
-    let runbooks = Some("https://wiki.corp.example/VERDICTS.md".to_owned());
-    let origin = Origin { runbooks, ..origin() };
+    let origin = origin();
     standing.update(&broken(1_000), &origin, at(1_180));
     let text = json(&standing.alerts(), &origin, at(1_180));
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Period, Text, unplaced};
+use super::{Auth, Period, Text, unplaced};
 
 /// Where alerts go.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -13,10 +13,12 @@ pub struct Alertmanager {
     pub urls: Vec<Spanned<Text>>,
     /// The route to them.
     pub route: Spanned<String>,
+    /// The login there.
+    pub auth: Option<Spanned<Auth>>,
     /// How long a target must have been broken.
     pub hold: Period,
-    /// Where VERDICTS.md is published.
-    pub runbooks: Option<Spanned<Text>>,
+    /// Where VERDICTS.md is.
+    pub runbooks: Spanned<Text>,
 }
 
 impl Default for Alertmanager {
@@ -24,8 +26,9 @@ impl Default for Alertmanager {
         Self {
             urls: Vec::new(),
             route: unplaced("direct".into()),
+            auth: None,
             hold: Period::seconds(180),
-            runbooks: None,
+            runbooks: unplaced(Text::Literal("file:///usr/share/doc/egressd/VERDICTS.md".into())),
         }
     }
 }

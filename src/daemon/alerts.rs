@@ -193,8 +193,11 @@ async fn deliver(
 ) -> Result<(), Wrong> {
     let body = bytes::Bytes::from(json(alerts, &to.origin, now));
     let route = &to.alertmanager.route;
+    let login = to.alertmanager.account.as_ref().map(keys::basic).transpose();
+    let login =
+        login.map_err(|why| Wrong { layer: "local", kind: format!("credential: {why}") })?;
     let planned = |route: &crate::plan::Route| {
-        let mut planned = to.alertmanager.trip(endpoint, route, body.clone());
+        let mut planned = to.alertmanager.trip((endpoint, route), body.clone(), login.clone());
         keys::equip(&mut planned);
         planned
     };

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
 use super::environment;
 use crate::config::{FileSource, Secret, SecretSource};
 use crate::diagnosis::Key;
@@ -94,6 +97,17 @@ fn file_of(source: &SecretSource) -> Option<(String, PathBuf)> {
 pub fn equip(trip: &mut TripPlan) {
     if let Some(tunnel) = &mut trip.tunnel {
         tunnel.credential = tunnel.proxy.account.as_ref().map(credential);
+    }
+}
+
+/// The header by which a name and a password are told (RFC 7617 2), or why they cannot be.
+pub fn basic(account: &Account) -> Result<Secret, String> {
+    match credential(account)? {
+        Credential::Password { name, password, .. } => {
+            let both = Zeroizing::new(format!("{name}:{}", password.expose()));
+            Ok(Secret::new(format!("Basic {}", BASE64.encode(both.as_bytes()))))
+        }
+        Credential::Ticket { .. } => Err("a ticket is no password".to_owned()),
     }
 }
 

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::Method;
 
 use super::trip::trip_to;
-use super::{Endpoint, Families, Route, TripPlan};
+use super::{Account, Endpoint, Families, Route, TripPlan};
+use crate::config::Secret;
 
 /// The place of its API (v2) below an Alertmanager's URL.
 pub(super) const API: &str = "api/v2/alerts";
@@ -20,22 +21,32 @@ pub struct Alertmanager {
     pub endpoints: Vec<Endpoint>,
     /// The way to them.
     pub route: Route,
+    /// Who logs in there, by Basic.
+    pub account: Option<Account>,
     /// How long a target must have been broken; what waits longer does so in proportion.
     pub hold: Duration,
-    /// Where VERDICTS.md is published.
-    pub runbooks: Option<String>,
+    /// Where VERDICTS.md is.
+    pub runbooks: String,
 }
 
 impl Alertmanager {
     /// Between two deliveries of the same alerts.
     pub const EVERY: Duration = Duration::from_secs(60);
 
-    /// The trip that delivers this body.
-    pub fn trip(&self, endpoint: &Endpoint, route: &Route, body: Bytes) -> TripPlan {
+    /// The trip that delivers this body, with this login; it is sent only over a chain that verified.
+    pub fn trip(
+        &self,
+        (endpoint, route): (&Endpoint, &Route),
+        body: Bytes,
+        login: Option<Secret>,
+    ) -> TripPlan {
         let mut trip = trip_to(endpoint, route, TIMEOUT);
         trip.families = Families::All;
         trip.request.method = Method::POST;
         trip.request.headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let login = login.filter(|_| endpoint.is_tls());
+        trip.request.secrets =
+            login.map(|it| ("authorization".to_owned(), it)).into_iter().collect();
         trip.request.body = Some(body);
         trip
     }

@@ -51,7 +51,11 @@ impl fmt::Display for Plan {
             )?;
             for endpoint in &alertmanager.endpoints {
                 let (host, port) = (&endpoint.host, endpoint.port);
-                writeln!(f, "  POST {} ({host}:{port}), no credentials", endpoint.shown())?;
+                let login = alertmanager.account.as_ref().map_or_else(
+                    || "no credentials".to_owned(),
+                    |account| format!("with a login by basic: {}", account.name),
+                );
+                writeln!(f, "  POST {} ({host}:{port}), {login}", endpoint.shown())?;
             }
         }
         // Those are a target's own wish, whatever fails.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::teams::{self, Call, Severity};
-use crate::cause::{Party, Status};
+use crate::cause::{Cause, Party, Status};
 use crate::diagnosis::Finding;
 use crate::store::{Snapshot, Target};
 
@@ -37,8 +37,8 @@ pub struct Origin {
     pub instance: String,
     /// Where the evidence is, if others reach it.
     pub status_url: Option<String>,
-    /// Where VERDICTS.md is published.
-    pub runbooks: Option<String>,
+    /// Where VERDICTS.md is.
+    pub runbooks: String,
     /// How long a target must have been broken; what waits longer does so in proportion.
     pub hold: Duration,
 }
@@ -284,7 +284,8 @@ fn conditions(snapshot: &Snapshot, origin: &Origin, now: Timestamp) -> Vec<Condi
     shown
 }
 
-/// Routes that worked, and stopped.
+/// Routes that worked, and stopped. Silent where the target's own alert names the same party, and where a route that
+/// is closed on purpose was open for a while.
 fn routes(snapshot: &Snapshot, origin: &Origin, now: Timestamp) -> Vec<Condition> {
     let mut shown = Vec::new();
     for (id, check) in &snapshot.checks {
@@ -296,6 +297,11 @@ fn routes(snapshot: &Snapshot, origin: &Origin, now: Timestamp) -> Vec<Condition
         }
         let finding = verdict.finding.as_ref();
         let party = finding.map_or(Party::Undetermined, |finding| finding.party);
+        let told = target.status() == Status::Broken && self::party(target) == party;
+        let opened = verdict.notes.iter().any(|note| note.cause == Cause::EgressOpenUnexpectedly);
+        if told || opened {
+            continue;
+        }
         let call: Call = teams::of(party, target.declared.zone);
         let labels = [
             ("alertname", teams::ROUTE),
@@ -310,7 +316,7 @@ fn routes(snapshot: &Snapshot, origin: &Origin, now: Timestamp) -> Vec<Condition
             labels: labelled(snapshot, &labels),
             annotations: found(&summary, finding, (&id.target, origin)),
             since: check.steady.since,
-            after: call.after,
+            after: teams::ROUTE_AFTER,
         });
     }
     shown
@@ -356,9 +362,7 @@ fn found(summary: &str, finding: Option<&Finding>, (target, origin): (&str, &Ori
     let mut annotations = annotated(summary.to_owned(), description);
     annotations.insert("cause", cause.to_owned());
     annotations.insert("confidence", finding.confidence.label().to_owned());
-    if let Some(runbooks) = &origin.runbooks {
-        annotations.insert("runbook_url", format!("{runbooks}#{cause}"));
-    }
+    annotations.insert("runbook_url", format!("{}#{cause}", origin.runbooks));
     annotations
 }
 

@@ -46,6 +46,8 @@ pub const DEGRADED: &str = "EgressDegraded";
 pub const DEGRADED_AFTER: Duration = Duration::from_secs(30 * 60);
 /// The alert of a route that worked and stopped; its team is that of the party.
 pub const ROUTE: &str = "EgressRouteBroken";
+/// How long such a route must have been broken.
+pub const ROUTE_AFTER: Duration = LATER;
 /// How long a route that stopped is missed.
 pub const ROUTE_MISSED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What most alerts wait for: a restart, or a short repair. The others wait in proportion.

@@ -189,6 +189,12 @@ impl HttpServer {
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.entries()
     }
+
+    /// Every request, once one of them is as wanted.
+    #[track_caller]
+    pub(crate) fn wait_for_request(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
+        self.requests.wait_until(|requests| requests.iter().any(&wanted))
+    }
 }
 
 /// A stream of any kind.

@@ -119,6 +119,12 @@ impl TlsServer {
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.entries()
     }
+
+    /// Every request, once one of them is as wanted.
+    #[track_caller]
+    pub(crate) fn wait_for_request(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
+        self.requests.wait_until(|requests| requests.iter().any(&wanted))
+    }
 }
 
 fn take_turn(behaviour: &mut Behaviour) -> Behaviour {

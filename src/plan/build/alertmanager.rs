@@ -1,12 +1,14 @@
 //! Where alerts go: each URL made that of its API, and the route by its name.
 
 use toml::Spanned;
+use url::Url;
 
 use super::super::alertmanager::API;
-use super::super::{Alertmanager, Endpoint};
+use super::super::{Account, Alertmanager, Endpoint};
 use super::Build;
 use super::route::{NamedRoute, connects};
 use crate::config::{self, Text, nearest};
+use crate::observation::Scheme;
 
 impl Build<'_> {
     /// None where nobody is to be told, or where it is wrong.
@@ -30,13 +32,41 @@ impl Build<'_> {
         let proxied = route.as_ref().is_some_and(connects);
         let endpoints: Vec<Endpoint> =
             written.urls.iter().filter_map(|url| self.receiver(url, proxied)).collect();
-        let runbooks = written.runbooks.as_ref().and_then(|url| {
-            let text = self.text(url)?;
-            self.url(&text, url.span()).map(|endpoint| endpoint.url.to_string())
-        });
+        let account = written.auth.as_ref().and_then(|auth| self.login(auth, &endpoints));
+        let runbooks = self.runbooks(&written.runbooks);
         let hold = written.hold.get();
-        Some(Alertmanager { endpoints, route: route?, hold, runbooks })
+        Some(Alertmanager { endpoints, route: route?, account, hold, runbooks: runbooks? })
             .filter(|alertmanager| !alertmanager.endpoints.is_empty())
+    }
+
+    /// Alertmanager itself knows no other login, and over plain HTTP everybody on the way would know it too.
+    fn login(&mut self, auth: &Spanned<config::Auth>, to: &[Endpoint]) -> Option<Account> {
+        let account = self.account(auth)?;
+        if account.scheme != Scheme::Basic {
+            let what = format!("an Alertmanager takes no {}", account.scheme.label());
+            self.fault(auth.span(), what, "write scheme = \"basic\"");
+        }
+        if to.iter().any(|endpoint| !endpoint.is_tls()) {
+            let what = "over plain HTTP this login could be read by everybody on the way";
+            self.fault(auth.span(), what, "write https:// in each of the urls");
+        }
+        Some(account)
+    }
+
+    /// A link for people: nothing is fetched from there.
+    fn runbooks(&mut self, url: &Spanned<Text>) -> Option<String> {
+        let text = self.text(url)?;
+        let sound = Url::parse(&text).is_ok_and(|url| {
+            matches!(url.scheme(), "https" | "http" | "file")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.fragment().is_none()
+        });
+        if !sound {
+            let what = "this is no link that the name of a cause can be added to";
+            self.fault(url.span(), what, "write https://wiki.corp.example/egressd/VERDICTS.md");
+        }
+        sound.then_some(text)
     }
 
     fn has_faults(&self) -> bool {

@@ -52,6 +52,7 @@ pub fn named_variables(config: &Config) -> Vec<String> {
     });
     let proxies = config.route.iter().filter_map(|route| route.proxy.as_ref());
     let auths = config.route.iter().filter_map(|route| route.auth.as_ref());
+    let auths = auths.chain(&config.alertmanager.auth);
     let names = auths.flat_map(|auth| [&auth.get_ref().username, &auth.get_ref().principal]);
     controls
         .chain(targets)
@@ -60,7 +61,7 @@ pub fn named_variables(config: &Config) -> Vec<String> {
         .chain(names.flatten())
         .chain(&config.site)
         .chain(&config.alertmanager.urls)
-        .chain(&config.alertmanager.runbooks)
+        .chain([&config.alertmanager.runbooks])
         .chain([&config.server.listen])
         .filter_map(|text| match text.get_ref() {
             Text::Env(name) => Some(name.clone()),

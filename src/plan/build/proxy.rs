@@ -209,7 +209,7 @@ impl Build<'_> {
         }
     }
 
-    fn account(&mut self, auth: &Spanned<config::Auth>) -> Option<Account> {
+    pub(super) fn account(&mut self, auth: &Spanned<config::Auth>) -> Option<Account> {
         let known: Vec<(&str, Scheme)> =
             Scheme::ALL.iter().map(|scheme| (scheme.label(), *scheme)).collect();
         let Some(scheme) = &auth.get_ref().scheme else {
