@@ -1,5 +1,5 @@
-//! What is written is true: the README's commands and configurations, the alert rules' and the
-//! dashboard's metric names, the causes' fixed names.
+//! What is written is true: the README's commands and configurations, the rules' and the
+//! dashboards' metric names, the causes' fixed names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -135,7 +135,7 @@ fn metric_names(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn rules_and_dashboard_name_metrics_that_exist() {
+fn rules_and_dashboards_name_metrics_that_exist() {
     let known: BTreeSet<String> = METRICS
         .iter()
         .flat_map(|metric| {
@@ -148,7 +148,10 @@ fn rules_and_dashboard_name_metrics_that_exist() {
             ]
         })
         .collect();
-    for file in ["deploy/prometheus/alerts.yml", "deploy/grafana/egressd.json", "README.md"] {
+    let rules =
+        ["alerts", "recording", "fleet"].map(|name| format!("deploy/prometheus/{name}.yml"));
+    let boards = ["overview", "target", "fleet"].map(|name| format!("deploy/grafana/{name}.json"));
+    for file in rules.iter().chain(&boards).chain([&"README.md".to_owned()]) {
         let used = metric_names(&fs::read_to_string(file).unwrap());
         assert!(used.len() > 3, "{file}: {used:?}");
         let unknown: Vec<&String> = used.difference(&known).collect();

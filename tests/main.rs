@@ -69,6 +69,9 @@ mod hops;
 // From a fault to the right team, with the Prometheus and Alertmanager that people run.
 mod stack;
 
+// Dashboards, and their queries.
+mod dashboards;
+
 // Proxies and a KDC that are not ours.
 mod proxies;
 // PAC scripts in the real child.

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::Journal;
 use super::foreign::{At, Foreign, are_here};
 use super::program::Folder;
 use super::prometheus::Web;
@@ -11,7 +10,7 @@ use super::prometheus::Web;
 #[derive(Debug)]
 pub(crate) struct Alertmanager {
     web: Web,
-    program: Foreign,
+    _program: Foreign,
     _folder: Folder,
 }
 
@@ -33,11 +32,11 @@ impl Alertmanager {
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.path={}", folder.path().join("storage").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--cluster.listen-address=", "--log.level=debug"]);
+            .args(["--cluster.listen-address="]);
         // Its API is complete before it listens.
         let program = Foreign::start(command, "msg=\"Listening on\"")
             .unwrap_or_else(|log| panic!("alertmanager does not start: {log:#?}"));
-        Some(Self { web: Web::of(at, program.log()), program, _folder: folder })
+        Some(Self { web: Web::of(at, program.log()), _program: program, _folder: folder })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -52,10 +51,5 @@ impl Alertmanager {
     /// The labels and annotations of the alerts that it has, with their state.
     pub(crate) fn alerts(&self) -> Vec<Value> {
         self.get("/api/v2/alerts").1.as_array().cloned().unwrap_or_default()
-    }
-
-    /// What it prints: at debug level, each alert that comes in.
-    pub(crate) fn log(&self) -> &Journal<String> {
-        self.program.log()
     }
 }
