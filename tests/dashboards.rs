@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::netns::World;
+use crate::netns::{World, overloaded};
 use crate::support::http::Behaviour as Http;
 use crate::support::netns::{API, Host};
 use crate::support::program::{Daemon, Folder};
@@ -242,14 +242,7 @@ impl Scene {
         prometheus("count(ALERTS{alertname=\"EgressFirewallBroken\", alertstate=\"firing\"}) >= 2");
         self.ask(left);
         self.world.hosts.on(Host::Router, "nft flush chain inet f fw");
-        let marks = [("request-id", "req_011CT"), ("content-type", "application/json")];
-        let overloaded = Http::Answer {
-            status: 529,
-            headers: marks.map(|(name, value)| (name, value.to_owned())).into(),
-            body: br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#
-                .to_vec(),
-        };
-        self.world.answers(overloaded);
+        self.world.answers(overloaded());
         prometheus("count(egressd_target_verdict{status=\"broken\", party=\"origin\"}) >= 2");
         self.ask(left);
         self.daemons.pop().map(Daemon::stop);

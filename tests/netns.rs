@@ -114,6 +114,17 @@ impl World {
     }
 }
 
+/// What the API says while it is overloaded.
+pub(crate) fn overloaded() -> Http {
+    let marks = [("request-id", "req_011CT"), ("content-type", "application/json")];
+    let body = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+    Http::Answer {
+        status: 529,
+        headers: marks.map(|(name, value)| (name, value.to_owned())).into(),
+        body: body.into(),
+    }
+}
+
 /// Status, cause, party, confidence of a check.
 pub(crate) fn said(document: &Value, check: usize) -> [Option<&str>; 4] {
     ["status", "cause", "party", "confidence"].map(|key| document["checks"][check][key].as_str())

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::netns::World;
+use crate::netns::{World, overloaded};
 use crate::support::http::Behaviour as Http;
 use crate::support::netns::{API, Host};
 use crate::support::program::{Daemon, Folder};
@@ -138,6 +138,31 @@ fn a_bad_key_calls_its_owner_and_never_the_network() {
     assert!(!scene.ever(&format!("team=\"account\", {verdicts}")).is_empty(), "all is seen");
     let others = scene.ever(&format!("team!~\"account|egressd\", {verdicts}"));
     assert!(others.is_empty(), "{others:#?}");
+}
+
+#[test]
+fn an_outage_of_the_provider_is_one_alert_and_silences_those_of_the_sites() {
+    let Some(world) = World::new() else { return };
+    let sites = ["tokyo-2", "osaka-1", "fra-1"].map(|site| (site, Folder::new()));
+    let target = "[[target]]\nname = \"api\"\nprovider = \"anthropic\"\n";
+    let daemons = sites
+        .each_ref()
+        .map(|(site, folder)| world.daemon(folder, &format!("site = \"{site}\"\n"), target));
+    let addresses = daemons.each_ref().map(Daemon::address);
+    let Some(stack) = Stack::start(&world.hosts, &addresses) else { return };
+    // The fleet counts ways out that have worked.
+    stack.prometheus.wait_for("count(egressd:check_worked:max7d) == 3");
+    world.answers(overloaded());
+    let (outage, of_a_site) = ("EgressProviderOutage", "EgressProviderBroken");
+    let notices = stack.wait_for(outage, "firing");
+    let told = the_one(&notices, outage, "firing");
+    assert_eq!(told.receiver, "provider");
+    let expected =
+        [("alertname", outage), ("severity", "critical"), ("target", "api"), ("team", "provider")];
+    assert_eq!(told.labels, labels(&expected));
+    assert_eq!(told.summary, "api is down at the provider, as 100% of our ways out see it");
+    stack.wait_until_silenced(of_a_site, sites.len());
+    assert_eq!(called(&notices), ["provider"].into(), "{notices:#?}");
 }
 
 #[test]

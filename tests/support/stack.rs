@@ -6,10 +6,11 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::DEADLINE;
 use super::alertmanager::Alertmanager;
 use super::foreign::At;
 use super::http::{Behaviour, HttpServer};
@@ -38,7 +39,7 @@ pub(crate) const RULES: [&str; 3] = ["alerts.yml", "recording.yml", "fleet.yml"]
 /// The three, running; they are ended when this goes.
 pub(crate) struct Stack {
     pub(crate) prometheus: Prometheus,
-    _alertmanager: Alertmanager,
+    alertmanager: Alertmanager,
     receiver: HttpServer,
 }
 
@@ -72,7 +73,7 @@ impl Stack {
             RULES.map(|name| (name, faster(&shipped(&format!("deploy/prometheus/{name}")))));
         let files = rules.each_ref().map(|(name, text)| (*name, text.as_str()));
         let prometheus = Prometheus::start(at, &config, &files)?;
-        Some(Self { prometheus, _alertmanager: alertmanager, receiver })
+        Some(Self { prometheus, alertmanager, receiver })
     }
 
     /// Waits until a receiver has had an alert of this name and status, and returns all notices until then.
@@ -83,6 +84,23 @@ impl Stack {
             requests.iter().flat_map(|request| notices(&request.body)).any(|notice| is(&notice))
         });
         requests.iter().flat_map(|request| notices(&request.body)).collect()
+    }
+
+    /// Waits until Alertmanager keeps so many alerts of this name from everybody, because another one says it all.
+    #[track_caller]
+    pub(crate) fn wait_until_silenced(&self, alert: &str, count: usize) {
+        let begun = Instant::now();
+        loop {
+            let alerts = self.alertmanager.alerts();
+            let is = |one: &&Value| {
+                one["labels"]["alertname"] == alert && one["status"]["state"] == "suppressed"
+            };
+            if alerts.iter().filter(is).count() == count {
+                return;
+            }
+            assert!(begun.elapsed() < DEADLINE, "{alert}: {alerts:#?}");
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
     }
 }
 
