@@ -8,6 +8,7 @@ use egressd::cause::{Cause, Layer, Party, Status};
 use egressd::diagnosis::{Confidence, Finding, TargetVerdict};
 use egressd::observation::Needs;
 use egressd::publish::alerts::{Alert, Origin, Standing, json};
+use egressd::publish::teams;
 use egressd::store::{Declared, Snapshot, Target, Zone};
 use jiff::Timestamp;
 
@@ -231,4 +232,56 @@ fn it_is_told_in_these_words() {
             "generatorURL": "http://mon1:9737/api/v1/status",
         }])
     );
+}
+
+/// Of each alert that is told here: how long it waits, and how urgent it is, by the rule of the same name.
+#[test]
+fn the_rules_of_prometheus_say_the_same() {
+    let rules = std::fs::read_to_string("deploy/prometheus/alerts.yml").unwrap();
+    let rule = |name: &str| {
+        let rest = rules.split(&format!("- alert: {name}\n")).nth(1).unwrap_or_default();
+        let of = rest.split("- alert: ").next().unwrap_or_default();
+        let value = |key: &str| {
+            let line = of.lines().find(|line| line.trim().starts_with(key));
+            line.map(|line| line.trim().trim_start_matches(key).trim().to_owned())
+        };
+        (value("for:"), value("severity:"))
+    };
+    let mut wrong = Vec::new();
+    let mut same = |name: &str, after: Duration, severity: &str| {
+        let minutes = after.as_secs() / 60;
+        let after = (minutes > 0).then(|| format!("{minutes}m"));
+        if rule(name) != (after.clone(), Some(severity.to_owned())) {
+            wrong.push(format!("{name}: {:?}, here {after:?} {severity}", rule(name)));
+        }
+    };
+    for party in Party::ALL {
+        let call = teams::of(*party, Zone::Own);
+        same(call.alert, call.after, call.severity.label());
+    }
+    same(teams::DEGRADED, teams::DEGRADED_AFTER, "warning");
+    same(teams::ROUTE, teams::ROUTE_AFTER, "warning");
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    same("EgressPartyUnsteady", minutes(15), "critical");
+    same("EgressdReloadFailed", minutes(5), "warning");
+    same("EgressdStatusUnknown", minutes(15), "warning");
+    same("EgressdChecksLate", minutes(15), "warning");
+    same("EgressdPanics", minutes(0), "warning");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// With another `hold` all of them wait in proportion.
+#[test]
+fn the_times_move_together() {
+    let origin = Origin { hold: Duration::from_secs(18), ..origin() };
+    let key = (Cause::ApiKeyInvalid, Party::Account);
+    for (shown, after) in
+        [(broken(1_000), 18), (snapshot([target(Status::Broken, key, 1_000)]), 60)]
+    {
+        let mut standing = Standing::default();
+        standing.update(&shown, &origin, at(1_000 + after - 1));
+        assert!(standing.alerts().is_empty());
+        standing.update(&shown, &origin, at(1_000 + after));
+        assert_eq!(standing.alerts().len(), 1);
+    }
 }
