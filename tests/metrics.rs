@@ -118,12 +118,11 @@ fn hostile_snapshots_keep_to_the_table_in_both_formats() {
     for number in 0..rounds {
         round(&mut store, number, 2, 3);
         let snapshot = store.snapshot();
-        for histogram in [None, Some(Grain::Check), Some(Grain::Target)] {
-            let choice = Choice { histogram, addresses: number.is_multiple_of(2) };
-            for family in page(&snapshot, choice) {
-                assert_fits(&family);
-                published.insert(family.name);
-            }
+        let histogram = [None, Some(Grain::Check), Some(Grain::Target)][number % 3];
+        let choice = Choice { histogram, addresses: number.is_multiple_of(2) };
+        for family in page(&snapshot, choice) {
+            assert_fits(&family);
+            published.insert(family.name);
         }
         let text = render(&snapshot, ALL, &outside(), Format::Text);
         let open = series(samples(&snapshot).into_iter());
@@ -164,7 +163,7 @@ fn keys(samples: &[Sample]) -> BTreeSet<String> {
 fn what_peers_choose_makes_no_new_series_for_ever() {
     let mut store = hostile::store(1, 1);
     let mut ever = BTreeMap::<&str, BTreeSet<String>>::new();
-    for number in 0..2000 {
+    for number in 0..300 {
         round(&mut store, number, 1, 1);
         for sample in samples(&store.snapshot()) {
             for label in ["issuer", "pop"] {

@@ -61,8 +61,9 @@ pub fn files(plan: &Plan) -> Files {
         Way::Proxy(proxy) => proxy.account.as_ref(),
         Way::Pac(pac) => pac.account.as_ref(),
     });
+    let of_alerts = plan.alertmanager.as_ref().and_then(|to| to.account.as_ref());
     let mut files: Files = keys.flatten().filter_map(file_of).collect();
-    for account in accounts {
+    for account in accounts.chain(of_alerts) {
         match &account.proof {
             Proof::Password(source) => files.extend(file_of(source)),
             Proof::Keytab(source) => {

@@ -119,6 +119,22 @@ fn what_the_whole_daemon_measures_is_published_and_kept_while_it_fails() {
     let most = most.split(", ").nth(1).and_then(|part| part.split(' ').next()?.parse().ok());
     assert!(now.len() <= most.expect("a number"), "{} of {printed}", now.len());
 
+    // A reload takes no count back.
+    world.daemon.signal("HUP");
+    world.daemon.wait_for("reloaded");
+    let before = now;
+    let now = scrape(&world.daemon);
+    let counted = before.iter().filter(|sample| sample.name.ends_with("_total"));
+    for sample in counted {
+        let labels: Vec<(&str, &str)> =
+            sample.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert!(one(&now, &sample.name, &labels).value >= sample.value, "{sample:?}");
+    }
+    let checks = |samples: &[Sample]| -> f64 {
+        samples.iter().filter(|one| one.name == "egressd_checks_total").map(|one| one.value).sum()
+    };
+    assert!(checks(&before) >= 1.0 && checks(&now) >= checks(&before));
+
     world.api.set(Tls::AfterHello(Ending::Reset));
     world.daemon.wait_for("layer=\"tls\"");
     let now = scrape(&world.daemon);
