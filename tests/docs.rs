@@ -1,12 +1,12 @@
-//! What is written is true: the README's commands and configurations, the rules' and the
-//! dashboards' metric names, the causes' fixed names.
+//! What is written is true: the README's commands and configurations, its and the dashboards' metric names,
+//! the causes' fixed names. Rules have tests of their own.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use egressd::cause::{CAUSES, Party};
+use egressd::cause::CAUSES;
 use egressd::plan::Given;
 use egressd::publish::metrics::METRICS;
 
@@ -156,23 +156,6 @@ fn rules_and_dashboards_name_metrics_that_exist() {
         assert!(used.len() > 3, "{file}: {used:?}");
         let unknown: Vec<&String> = used.difference(&known).collect();
         assert!(unknown.is_empty(), "{file}: {unknown:?}");
-    }
-}
-
-#[test]
-fn every_party_has_exactly_one_alert() {
-    let rules = fs::read_to_string("deploy/prometheus/alerts.yml").unwrap();
-    for party in Party::ALL {
-        let selects = |line: &&str| {
-            line.contains("egressd_target_verdict{status=\"broken\"")
-                && line
-                    .split("party=~\"")
-                    .nth(1)
-                    .and_then(|rest| rest.split('"').next())
-                    .is_some_and(|parties| parties.split('|').any(|name| name == party.label()))
-        };
-        let count = rules.lines().filter(selects).count();
-        assert_eq!(count, 1, "{party} is selected by {count} alerts");
     }
 }
 

@@ -55,6 +55,8 @@ mod journal;
 mod metrics;
 // What is written is true.
 mod docs;
+// Alert and recording rules, routes to the teams.
+mod alerts;
 // What is said of a cause.
 mod explain;
 // What clients say, looked up.

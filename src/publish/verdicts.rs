@@ -5,10 +5,11 @@
 use std::borrow::Borrow;
 
 use super::explain::{by_layer, doubt, in_words, layer, sentence};
-use super::said;
-use crate::cause::{Party, Row, Status};
+use super::{said, teams};
+use crate::cause::{CAUSES, Party, Row, Status};
 use crate::diagnosis::{Confidence, ControlResult, control_means, decides};
 use crate::observation::Control;
+use crate::store::Zone;
 
 const BEGIN: &str = "\
 # Verdicts of egressd
@@ -46,12 +47,27 @@ A message proves no cause: it says where to look. `egressd explain MESSAGE` take
 says how far the client has come and which controls decide. The causes stand in the order of their likelihood.
 ";
 
+const TEAMS: &str = "
+Alerts link to these. Their rules are in deploy/prometheus/, who is told in deploy/alertmanager/.
+";
+
+const ITSELF: &str = "
+Its alerts say nothing of a target: while one fires, silence of the others proves nothing. `journalctl -u egressd`
+on its host has what happened, `egressd config check` what is wrong with a configuration, and `/-/healthy` whether it
+still works. Status unknown is never an outage: egressd itself could not finish.
+";
+
 /// The whole page.
 pub fn page() -> String {
     let mut out = BEGIN.to_owned();
     section(&mut out, "Parties");
     let parties = Party::ALL.iter().map(|party| [party.label(), party.about()]);
     table(&mut out, ["party", "is"], parties);
+    out.push_str(TEAMS);
+    for party in Party::ALL {
+        who(&mut out, *party);
+    }
+    out.push_str(&format!("\n### egressd itself\n{ITSELF}\n- team: `{}`\n", teams::EGRESSD));
     section(&mut out, "Statuses");
     let statuses = Status::ALL.iter().map(|status| [status.label(), status.about()]);
     table(&mut out, ["status", "means"], statuses);
@@ -83,6 +99,30 @@ pub fn page() -> String {
 
 fn section(out: &mut String, name: &str) {
     out.push_str(&format!("\n## {name}\n\n"));
+}
+
+/// A party: what it is, who is called, and for which causes.
+fn who(out: &mut String, party: Party) {
+    out.push_str(&format!("\n### Party: {party}\n\n{}\n\n", party.about()));
+    let [own, provider] = [Zone::Own, Zone::Provider].map(|zone| teams::of(party, zone));
+    let call = |call: teams::Call| {
+        let severity = call.severity.label();
+        format!("`{}` ({severity}) to the team `{}`", call.alert, call.team)
+    };
+    if own == provider {
+        out.push_str(&format!("- alert: {}\n", call(own)));
+    } else {
+        out.push_str(&format!(
+            "- alert, where the name is the organisation's own: {}\n",
+            call(own)
+        ));
+        out.push_str(&format!("- alert, where it is the provider's own: {}\n", call(provider)));
+    }
+    let usual = CAUSES.iter().filter(|row| row.party == party);
+    let links: Vec<String> = usual.map(|row| format!("[{0}](#{0})", row.id)).collect();
+    if !links.is_empty() {
+        out.push_str(&format!("- usual causes: {}\n", links.join(", ")));
+    }
 }
 
 /// A table whose first column is a fixed name.
