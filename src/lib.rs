@@ -74,6 +74,7 @@ pub mod provider;
 pub mod lint;
 pub mod probe;
 pub mod diagnosis;
+pub mod blackbox;
 pub mod store;
 pub mod publish;
 

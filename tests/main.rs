@@ -38,6 +38,8 @@ mod further;
 mod by_hand;
 // Whose marks a check shows.
 mod looks_like;
+// `/probe` in the place of blackbox_exporter.
+mod blackbox;
 // The daemon as a function: panics, hangs, room.
 mod shell;
 // The daemon, the real binary, scraped by a real Prometheus.

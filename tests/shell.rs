@@ -37,8 +37,12 @@ impl Shell {
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
                 bound.send(listener.local_addr().expect("an address")).expect("it is awaited");
                 let context = Context::new(Arc::new(plan)).expect("TLS");
-                let setup =
-                    Setup { plan: Arc::clone(&context.plan), work: work(context), controls: None };
+                let setup = Setup {
+                    plan: Arc::clone(&context.plan),
+                    work: work(context),
+                    controls: None,
+                    probes: None,
+                };
                 daemon::run(setup, listener, receiver, Box::new(|_| None)).await;
             });
         });

@@ -22,6 +22,11 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["cause", "observation", "provider", "diagnosis"],
         &["tokio", "tracing", "SystemTime", "Timestamp::now", "std::fs"],
     ),
+    (
+        "blackbox",
+        &["cause", "config", "diagnosis", "observation", "plan", "provider"],
+        &["tokio", "std::fs", "SystemTime::now", "Timestamp::now"],
+    ),
     ("store", &["cause", "observation", "diagnosis", "provider"], &["tokio", "std::fs"]),
     (
         "lint",

@@ -55,7 +55,7 @@ fn serve(loaded: Loaded, file: Option<&Path>) -> Result<(), Fault> {
             loaded.source,
             loaded.plan.targets.len(),
         );
-        let setup = Setup::new(loaded.plan, None)?;
+        let setup = Setup::new(loaded.plan, loaded.modules, None)?;
         daemon::run(setup, listener, orders, reload(file)).await;
         Ok(())
     });
@@ -67,7 +67,7 @@ fn reload(file: Option<PathBuf>) -> Reload {
     Box::new(move |old| match load::load(file.as_deref()) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
-            Setup::new(loaded.plan, Some(old))
+            Setup::new(loaded.plan, loaded.modules, Some(old))
                 .inspect_err(|fault| error!("reload: {fault}; the old plan stays in force"))
                 .ok()
         }

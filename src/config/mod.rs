@@ -61,6 +61,8 @@ pub struct Server {
     pub listen: Spanned<Text>,
     /// Further host names that are answered.
     pub hosts: Vec<String>,
+    /// The modules of `/probe`, in blackbox_exporter's own YAML.
+    pub blackbox_modules: Option<Spanned<PathBuf>>,
 }
 
 /// How trips are made.
@@ -270,7 +272,11 @@ pub struct TargetRoute {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: unplaced(Text::Literal("127.0.0.1:9737".into())), hosts: Vec::new() }
+        Self {
+            listen: unplaced(Text::Literal("127.0.0.1:9737".into())),
+            hosts: Vec::new(),
+            blackbox_modules: None,
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Context {
     pub controls: Arc<Controls>,
     /// Whether an inquiry holds connections itself; else that is done beside it.
     pub waits: bool,
+    /// How long somebody waits for the answer, who wants the body whole; none: nobody does.
+    pub asker: Option<Duration>,
 }
 
 impl Context {
@@ -47,7 +49,7 @@ impl Context {
     pub fn new(plan: Arc<Plan>) -> Result<Self, crate::probe::Fault> {
         let network = Arc::new(Network::new(&plan)?);
         let controls = Arc::new(Controls::new(Arc::clone(&plan), Arc::clone(&network)));
-        Ok(Self { plan, network, controls, waits: true })
+        Ok(Self { plan, network, controls, waits: true, asker: None })
     }
 }
 
@@ -63,7 +65,8 @@ pub struct Memory {
 /// Asks until it is decided.
 pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> Report {
     let begun = Instant::now();
-    let deadline = begun + target.bound();
+    let asker = context.asker;
+    let deadline = begun + asker.unwrap_or_else(|| target.bound());
     let (key, secret) = key_of(&target);
     let client = target.client_cert.as_ref().map(|cert| cert.with(keys::read_pem(&cert.key)));
     let taken = Mutex::default();
@@ -78,7 +81,8 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
             Decision::Decided(findings) => break findings,
             Decision::Ask(asked) => {
                 // Every answer, also "not run", makes the next question smaller: this ends.
-                let goes_on = round < ROUNDS && Instant::now() < deadline;
+                let goes_on =
+                    round < ROUNDS && Instant::now() < deadline && !inquiry.is_refused(&evidence);
                 let ran = evidence.outcomes.iter().filter(|outcome| counts(outcome)).count();
                 let room = goes_on.then(|| EXPERIMENTS.saturating_sub(ran));
                 evidence.outcomes.extend(inquiry.round(asked, room, deadline).await);
@@ -98,7 +102,8 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
         .into_iter()
         .map(|walk| {
             let answer = read_answer(&evidence.target, &walk.trip);
-            Walked { route: walk.route, trip: kept(walk.trip), answer }
+            let trip = if asker.is_some() { walk.trip } else { kept(walk.trip) };
+            Walked { route: walk.route, trip, answer }
         })
         .collect();
     Report {
@@ -219,6 +224,12 @@ impl Inquiry {
         trip
     }
 
+    /// Whether the name leads where it may not be followed: then nothing more is tried.
+    fn is_refused(&self, evidence: &Evidence) -> bool {
+        let Some(rules) = &self.target.rules else { return false };
+        evidence.walks.iter().any(|walk| rules.refused(&walk.trip).is_some())
+    }
+
     fn taken(&self, route: &str) -> Option<(Route, Option<Pac>)> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(route).cloned()
     }
@@ -325,7 +336,7 @@ impl Inquiry {
         planned: TripPlan,
         deadline: Instant,
     ) -> Result<Trip, NotRun> {
-        let Context { plan, network, controls, waits } = &self.context;
+        let Context { plan, network, controls, waits, .. } = &self.context;
         let change = experiment.change;
         if let Some((trip, told)) = controls.kept.newest(of, change) {
             if told {

@@ -1,11 +1,16 @@
 //! From a file, or without one, to a plan: parse, read what is named, build, and every problem at once.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::blackbox::{self, Modules};
 use crate::config::{self, Problem};
 use crate::plan::{self, Plan};
 
 use super::environment;
+
+/// A file that a module names, at most.
+const NAMED: usize = 1024 * 1024;
 
 /// A plan, with where it came from.
 #[derive(Debug)]
@@ -16,6 +21,8 @@ pub struct Loaded {
     pub source: String,
     /// What may surprise, rendered.
     pub warnings: Vec<String>,
+    /// The modules of `/probe`.
+    pub modules: Option<Arc<Modules>>,
 }
 
 /// Why there is no plan.
@@ -61,12 +68,46 @@ pub fn load(file: Option<&Path>) -> Result<Loaded, Fault> {
     let (plan, problems) = judge(&text);
     let render = |problem: &Problem| problem.render(&name, &text);
     match plan {
-        Some(plan) => Ok(Loaded {
-            plan,
-            warnings: problems.iter().map(render).collect(),
-            source: name.clone(),
-        }),
+        Some(plan) => {
+            let mut warnings: Vec<String> = problems.iter().map(render).collect();
+            let modules = plan.blackbox_modules.as_deref();
+            let modules = modules.map(|file| read_modules(file, &plan)).transpose()?;
+            let modules = modules.map(|(modules, more)| {
+                warnings.extend(more);
+                Arc::new(modules)
+            });
+            Ok(Loaded { plan, warnings, source: name.clone(), modules })
+        }
         None => Err(Fault::Wrong(problems.iter().map(render).collect())),
+    }
+}
+
+/// The modules of a file, and what may surprise in it, rendered.
+fn read_modules(file: &Path, plan: &Plan) -> Result<(Modules, Vec<String>), Fault> {
+    if environment::is_writable_by_others(file) {
+        return Err(Fault::Writable(file.to_owned()));
+    }
+    let read = environment::read_bounded(file, blackbox::FILE_LIMIT);
+    let bytes = read.map_err(|error| Fault::Read { path: file.to_owned(), error })?;
+    let text = String::from_utf8_lossy(&bytes);
+    let (modules, mut problems) = blackbox::read(&text, &|path| {
+        environment::read_bounded(path, NAMED).map_err(|error| error.to_string())
+    });
+    for module in &modules.modules {
+        let route = module.may.route.as_deref().filter(|_| module.http.proxy.is_none());
+        if let Some(route) = route.filter(|name| plan.routes.iter().all(|r| r.name != **name)) {
+            let known: Vec<&str> = plan.routes.iter().map(|route| route.name.as_str()).collect();
+            let what = format!("module `{}`: there is no route `{route}`", module.name);
+            problems.push(Problem::at(None, what, config::nearest(route, &known)));
+        }
+    }
+    let name = file.display().to_string();
+    let rendered: Vec<String> =
+        problems.iter().map(|problem| problem.render(&name, &text)).collect();
+    if problems.iter().all(|problem| problem.warning) {
+        Ok((modules, rendered))
+    } else {
+        Err(Fault::Wrong(rendered))
     }
 }
 

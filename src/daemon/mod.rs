@@ -5,10 +5,12 @@
 //! every check is a task of its own set, bounded in time, and a panic in one is contained.
 
 mod alerts;
+pub mod blackbox;
 pub mod controls;
 pub mod declared;
 pub mod environment;
 mod hold;
+mod in_force;
 pub mod inquiry;
 pub mod kept;
 pub mod keys;
@@ -31,15 +33,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
+use crate::blackbox::Modules;
 use crate::cause::Status;
 use crate::observation::{Change, Control};
 use crate::plan::{Plan, Target};
-use crate::publish::metrics::{Choice, Outside};
-use crate::publish::server::{self, Site};
+use crate::publish::server;
 use crate::store::{Own, Report, Snapshot, Store};
 use alerts::Alerts;
 use declared::declared;
 use hold::Holds;
+use in_force::InForce;
 use inquiry::{Context, Memory};
 use schedule::Agenda;
 
@@ -55,6 +58,8 @@ pub struct Setup {
     pub work: Work,
     /// The control hosts, for the baseline.
     pub controls: Option<Arc<controls::Controls>>,
+    /// What answers `/probe`.
+    pub probes: Option<Arc<blackbox::Probes>>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -65,7 +70,11 @@ impl std::fmt::Debug for Setup {
 
 impl Setup {
     /// The real work under a plan; what is known of control hosts comes over from an old setup.
-    pub fn new(plan: Plan, old: Option<&Self>) -> Result<Self, crate::probe::Fault> {
+    pub fn new(
+        plan: Plan,
+        modules: Option<Arc<Modules>>,
+        old: Option<&Self>,
+    ) -> Result<Self, crate::probe::Fault> {
         let context = Context { waits: false, ..Context::new(Arc::new(plan))? };
         if let Some(old) = old.and_then(|old| old.controls.as_ref()) {
             context.controls.remember(old);
@@ -74,7 +83,10 @@ impl Setup {
         let work: Work = Arc::new(move |target, memory| {
             Box::pin(inquiry::inquire(context.clone(), target, memory))
         });
-        Ok(Self { plan, work, controls })
+        let probes = modules.zip(controls.clone()).map(|(modules, controls)| {
+            blackbox::Probes::new(&plan, modules, controls).map(Arc::new)
+        });
+        Ok(Self { plan, work, controls, probes: probes.transpose()? })
     }
 }
 
@@ -102,10 +114,14 @@ pub async fn run(
     let mut daemon = Daemon::new(setup, own);
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let mut servers = JoinSet::new();
-    servers.spawn(server::serve(listener, daemon.site(), async {
-        // A sender that is gone ends it as well.
-        let (Ok(()) | Err(_)) = ended.await;
-    }));
+    servers.spawn(server::serve(
+        listener,
+        in_force::site(&daemon.in_force, daemon.snapshot.subscribe()),
+        async {
+            // A sender that is gone ends it as well.
+            let (Ok(()) | Err(_)) = ended.await;
+        },
+    ));
     systemd::ready(&daemon.status_line());
     let mut watchdog = systemd::watchdog().map(tokio::time::interval);
     loop {
@@ -152,23 +168,6 @@ async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
     }
 }
 
-/// What the web port needs of the plan in force.
-#[derive(Clone, Debug)]
-struct InForce {
-    choice: Choice,
-    hosts: Vec<String>,
-    /// The files that hold secrets.
-    secrets: keys::Files,
-}
-
-impl InForce {
-    fn of(plan: &Plan) -> Self {
-        let mut hosts = plan.hosts.clone();
-        hosts.push(environment::host_name());
-        Self { choice: declared::choice(plan), hosts, secrets: keys::files(plan) }
-    }
-}
-
 type Done = Result<(tokio::task::Id, Option<Report>), tokio::task::JoinError>;
 
 /// What a control showed when nothing was tested but it.
@@ -206,7 +205,7 @@ impl Daemon {
         let snapshot = watch::Sender::new(store.snapshot());
         Self {
             alerts: Alerts::start(&setup, snapshot.subscribe()),
-            in_force: Arc::new(Mutex::new(InForce::of(&setup.plan))),
+            in_force: Arc::new(Mutex::new(InForce::of(&setup))),
             snapshot,
             agenda,
             setup,
@@ -217,21 +216,6 @@ impl Daemon {
             controls_due: Instant::now(),
             standing: BTreeMap::new(),
         }
-    }
-
-    fn site(&self) -> Arc<Site> {
-        let [choice, hosts, secrets] = [(); 3].map(|()| Arc::clone(&self.in_force));
-        let read =
-            |of: &Arc<Mutex<InForce>>| of.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Arc::new(Site {
-            snapshot: self.snapshot.subscribe(),
-            choice: Box::new(move || read(&choice).choice),
-            outside: Box::new(move || Outside {
-                process: process::read(),
-                credentials: keys::ages(&read(&secrets).secrets, process::now()),
-            }),
-            hosts: Box::new(move || read(&hosts).hosts),
-        })
     }
 
     fn publish(&mut self) {
@@ -382,8 +366,7 @@ impl Daemon {
                 self.agenda.forget_running();
             }
             self.agenda = Agenda::new(&setup.plan, Some(&self.agenda));
-            *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) =
-                InForce::of(&setup.plan);
+            *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = InForce::of(&setup);
             self.setup = setup;
             self.alerts.reload(&self.setup);
             // Findings were made under other rules of the house.

@@ -138,6 +138,9 @@ pub struct Certificate {
     /// The serial number, in hex.
     #[serde(default)]
     pub serial: String,
+    /// SHA-256 of all of it, in hex.
+    #[serde(default)]
+    pub fingerprint: String,
     /// SHA-256 of the public key with its algorithm (RFC 7469 2.4), in hex.
     #[serde(default)]
     pub spki: String,

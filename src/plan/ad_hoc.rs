@@ -9,7 +9,7 @@ use super::build::value::shown_url;
 use super::build::{budget, expectations};
 use super::query;
 use super::written::{self, Written};
-use super::{Endpoint, OwnRequest, Pac, Plan, Route, Target, Way};
+use super::{Endpoint, OwnRequest, Pac, Plan, Proxy, Route, Target, Way};
 use crate::config::Config;
 use crate::observation::{Further, Needs};
 use crate::provider::Provider;
@@ -76,6 +76,23 @@ pub fn ad_hoc(plan: &Plan, asked: AdHoc<'_>) -> Result<Plan, String> {
         request,
         further: Further::default(),
         labels: BTreeMap::new(),
+        rules: None,
     }];
     Ok(plan)
+}
+
+/// A route through a proxy that is named by its URL.
+pub fn route_through(
+    name: &str,
+    proxy: &str,
+    headers: &[(String, String)],
+) -> Result<Route, String> {
+    match written::proxy(proxy)? {
+        Written::Proxy(proxy) if headers.is_empty() || !proxy.spoken.is_socks() => {
+            let proxy = Proxy { headers: headers.to_vec(), ..proxy };
+            Ok(Route { name: name.into(), way: Way::Proxy(Arc::new(proxy)), ..Route::default() })
+        }
+        Written::Proxy(_) => Err("SOCKS has no headers".to_owned()),
+        Written::Pac(_) => Err("a PAC file is a route of egressd's own configuration".to_owned()),
+    }
 }

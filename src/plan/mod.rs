@@ -17,6 +17,7 @@ mod no_proxy;
 mod print;
 mod proxy;
 mod query;
+mod rules;
 mod schedule;
 mod shell;
 mod standing;
@@ -39,7 +40,7 @@ use crate::config::{Secret, SecretSource};
 use crate::observation::{Control, Expect, Further, Needs, Range, Wanted};
 use crate::provider::Provider;
 
-pub use ad_hoc::{AdHoc, ad_hoc};
+pub use ad_hoc::{AdHoc, ad_hoc, route_through};
 pub use alertmanager::Alertmanager;
 pub use build::{build, named_files, named_variables};
 pub use commands::{Step, commands, commands_text};
@@ -47,6 +48,7 @@ pub use environment::{Exemptions, ProxyVariables};
 pub use nameserver::{Nameserver, Through};
 pub use no_proxy::is_exempt;
 pub use proxy::{Account, Credential, Pac, Proof, Proxy, Spoken, Way};
+pub use rules::{Reach, Rules};
 pub use schedule::Schedule;
 pub use trip::{
     Alpn, Depth, Families, Hello, Hop, Identity, RequestPlan, Sni, SocketPlan, TlsPlan, TripPlan,
@@ -62,6 +64,8 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// Host names that are answered beside this host's own.
     pub hosts: Vec<String>,
+    /// The modules of `/probe`; none: there is no `/probe`.
+    pub blackbox_modules: Option<PathBuf>,
     /// How lines are logged.
     pub log: Log,
     /// Whose series the phase histogram has.
@@ -291,6 +295,8 @@ pub struct Target {
     pub further: Further,
     /// Labels to join on.
     pub labels: BTreeMap<String, String>,
+    /// What a module of `/probe` asks beside; none for a target of the configuration.
+    pub rules: Option<Arc<Rules>>,
 }
 
 impl Target {

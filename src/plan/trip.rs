@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use url::Host;
 
-use super::{Credential, Endpoint, Nameserver, Pac, Plan, Proxy, Route, Target, Trust, Way};
+use super::{Credential, Endpoint, Nameserver, Pac, Plan, Proxy, Reach, Route, Target, Trust, Way};
 use crate::config::Secret;
 use crate::observation::Sent;
 use crate::provider::Provider;
@@ -30,6 +30,8 @@ pub struct TripPlan {
     pub dns_over_tcp: bool,
     /// Which addresses are tried.
     pub families: Families,
+    /// Which of the target's may be dialled at all; none: every one.
+    pub reach: Option<Arc<Reach>>,
     /// What its connections are to be like.
     pub socket: SocketPlan,
     /// A TTL walk with this to each address, instead of a connection.
@@ -98,6 +100,13 @@ pub enum Families {
     First,
     /// Those that `First` leaves out, of the other family.
     Second,
+    /// The first of one family, and where there is none, if that will do, of the other.
+    One {
+        /// Whether it is IPv4.
+        ipv4: bool,
+        /// Whether the other will do.
+        other: bool,
+    },
 }
 
 /// Where a trip ends.
@@ -216,6 +225,8 @@ pub struct RequestPlan {
     pub body: Option<Bytes>,
     /// Whether the answer can only be understood whole.
     pub whole_body: bool,
+    /// Bytes of the body that are read and kept; none: the usual.
+    pub limit: Option<u64>,
     /// Whether its body is a file that is wanted as it is, not evidence alone.
     pub file: bool,
 }
@@ -250,6 +261,9 @@ impl Plan {
             tls.trust.clone_from(&target.trust);
         }
         trip.request.key_wants_public_chain = !target.key_through_inspection;
+        if let Some(rules) = &target.rules {
+            rules.apply(&mut trip);
+        }
         trip
     }
 
@@ -330,6 +344,7 @@ pub(super) fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> 
         without_hosts: false,
         dns_over_tcp: false,
         families: Families::All,
+        reach: None,
         socket: SocketPlan {
             source: route.source,
             interface: route.interface.clone(),
@@ -349,6 +364,7 @@ pub(super) fn trip_to(endpoint: &Endpoint, route: &Route, timeout: Duration) -> 
             key_wants_public_chain: false,
             body: None,
             whole_body: false,
+            limit: None,
             file: false,
         },
         timeout,

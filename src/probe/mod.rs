@@ -30,9 +30,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::observation::{Leg, Lookup, Response, Trip, Trust as Verified};
+use crate::observation::{
+    Failure, Leg, LocalFailure, LocalKind, Lookup, Response, Trip, Trust as Verified,
+};
 use crate::plan::{
-    Depth, Families, Hop, Plan, Proxy, RequestPlan, Spoken, TlsPlan, TripPlan, Trust, Tunnel, Way,
+    Depth, Families, Hop, Plan, Proxy, Reach, RequestPlan, Spoken, TlsPlan, TripPlan, Trust,
+    Tunnel, Way,
 };
 use legs::Legs;
 use tcp::Gauge;
@@ -89,6 +92,12 @@ struct Arrived {
 impl Network {
     /// Prepares what trips under this plan share.
     pub fn new(plan: &Plan) -> Result<Self, Fault> {
+        let own = plan.targets.iter().filter_map(|target| target.trust.clone());
+        Self::judging(plan, own)
+    }
+
+    /// The same, for targets that are judged by these roots of their own.
+    pub fn judging(plan: &Plan, own: impl IntoIterator<Item = Arc<Trust>>) -> Result<Self, Fault> {
         let names = dns::Names::new(plan.resolvers.clone());
         let mut of_proxies: Vec<(Vec<Vec<u8>>, tls::Tls)> = Vec::new();
         for route in &plan.routes {
@@ -102,9 +111,10 @@ impl Network {
             }
         }
         let mut of_targets: Vec<(Arc<Trust>, tls::Tls)> = Vec::new();
-        for trust in plan.targets.iter().filter_map(|target| target.trust.as_ref()) {
-            if !of_targets.iter().any(|(known, _)| known == trust) {
-                of_targets.push((Arc::clone(trust), tls::Tls::new(trust)?));
+        for trust in own {
+            if !of_targets.iter().any(|(known, _)| *known == trust) {
+                let tls = tls::Tls::new(&trust)?;
+                of_targets.push((trust, tls));
             }
         }
         Ok(Self {
@@ -192,7 +202,11 @@ impl Network {
         let (mut lookup, questions) = dns::look_up(self, &plan, deadline).await;
         lookup.questions = questions.finish(deadline);
         // None that can be dialled is a failure too.
-        dns::usable(&mut lookup, 1);
+        match &plan.reach {
+            // The first is the one that the proxy is told.
+            Some(reach) => within_reach(&mut lookup, reach, 1),
+            None => dns::usable(&mut lookup, 1),
+        };
         Some(lookup)
     }
 
@@ -249,10 +263,14 @@ fn sendable<'a>(request: &'a RequestPlan, leg: &Leg) -> (Cow<'a, RequestPlan>, b
     (Cow::Owned(RequestPlan { secrets: Vec::new(), ..request.clone() }), request.keyed)
 }
 
-/// The addresses that this trip is to try.
+/// The addresses that this trip is to try. A proxy is configured, and may be anywhere.
 fn chosen(lookup: &mut Lookup, plan: &TripPlan) -> Vec<SocketAddr> {
-    let usable = dns::usable(lookup, ADDRESSES);
+    let usable = match &plan.reach {
+        Some(reach) if plan.tunnel.is_none() => within_reach(lookup, reach, ADDRESSES),
+        Some(_) | None => dns::usable(lookup, ADDRESSES),
+    };
     let first = usable.first().map(IpAddr::is_ipv4);
+    let wanted = |ipv4: bool| usable.iter().position(|address| address.is_ipv4() == ipv4);
     usable
         .iter()
         .enumerate()
@@ -260,9 +278,24 @@ fn chosen(lookup: &mut Lookup, plan: &TripPlan) -> Vec<SocketAddr> {
             Families::All => true,
             Families::First => *place == 0,
             Families::Second => Some(address.is_ipv4()) != first,
+            Families::One { ipv4, other } => {
+                wanted(ipv4).or(Some(0).filter(|_| other)) == Some(*place)
+            }
         })
         .map(|(_, address)| SocketAddr::new(*address, plan.hop.port))
         .collect()
+}
+
+/// The usable addresses that may be dialled; where a name has none but others, that ends the trip.
+fn within_reach(lookup: &mut Lookup, reach: &Reach, most: usize) -> Vec<IpAddr> {
+    let mut usable = dns::usable(lookup, most);
+    let first = usable.first().copied();
+    usable.retain(|address| reach.allows(*address));
+    if let Some(first) = first.filter(|_| usable.is_empty()) {
+        let what = format!("{first} may not be dialled");
+        lookup.stop = Some(Failure::Local(LocalFailure::new(LocalKind::PolicyDenied, what)));
+    }
+    usable
 }
 
 /// The wall clock, for the begin of a trip.

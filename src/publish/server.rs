@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,39 @@ pub struct Site {
     pub outside: Box<dyn Fn() -> Outside + Send + Sync>,
     /// Host names that are answered, as of now.
     pub hosts: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Answers `/probe`.
+    pub probe: Probe,
+}
+
+/// What answers a question at `/probe`.
+pub type Probe = Box<dyn Fn(Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync>;
+
+/// A question at `/probe`.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The part of the URL behind `?`.
+    pub query: String,
+    /// How long the asker waits, in seconds, as it says.
+    pub scrape_timeout: Option<String>,
+}
+
+/// An answer, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// What it is.
+    pub content_type: &'static str,
+    /// It.
+    pub body: String,
+}
+
+impl Reply {
+    /// Nobody configured modules.
+    pub fn off() -> Self {
+        let body = "there is no /probe without [server] blackbox_modules\n".to_owned();
+        Self { status: 404, content_type: "text/plain; charset=utf-8", body }
+    }
 }
 
 impl std::fmt::Debug for Site {
@@ -61,6 +95,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/", get(|| async { Html(LINKS) }))
         .route("/metrics", get(scrape))
         .route("/api/v1/status", get(status))
+        .route("/probe", get(probe))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .layer(from_fn_with_state(Arc::clone(&site), guard))
@@ -74,6 +109,18 @@ async fn scrape(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     let text = metrics::render(&snapshot, (site.choice)(), &(site.outside)(), format);
     let named = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
     (named, text).into_response()
+}
+
+async fn probe(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let timeout = request.headers().get("x-prometheus-scrape-timeout-seconds");
+    let asked = Asked {
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        // What is no text is no number, either.
+        scrape_timeout: timeout.map(|value| value.to_str().unwrap_or("?").to_owned()),
+    };
+    let Reply { status, content_type, body } = (site.probe)(asked).await;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
 async fn status(State(site): State<Arc<Site>>) -> Response {
@@ -92,7 +139,7 @@ async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, &'static str) {
 /// Who may ask, and what every answer carries.
 async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let always = path == "/metrics" || path.starts_with("/-/");
+    let always = path == "/metrics" || path == "/probe" || path.starts_with("/-/");
     let mut response = if !always && !is_ours(request.uri(), request.headers(), &(site.hosts)()) {
         (StatusCode::MISDIRECTED_REQUEST, "this host name is not in [server] hosts\n")
             .into_response()

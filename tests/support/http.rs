@@ -195,6 +195,12 @@ impl HttpServer {
     pub(crate) fn wait_for_request(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
         self.requests.wait_until(|requests| requests.iter().any(&wanted))
     }
+
+    /// Blocks until `count` requests have come.
+    #[track_caller]
+    pub(crate) fn wait_requests(&self, count: usize) {
+        self.requests.wait_until(|requests| requests.len() >= count);
+    }
 }
 
 /// A stream of any kind.

@@ -61,7 +61,6 @@ impl Build<'_> {
             .as_ref()
             .and_then(|table| self.client_cert(table, endpoint.as_ref()));
         let request = self.own_request(target, provider, endpoint.as_mut());
-        let trust = target.trust.as_ref().map(|trust| self.trust_of(trust, config));
         let interval = target.interval.as_ref().unwrap_or(&config.probe.interval);
         let timeout = target.timeout.as_ref().unwrap_or(&config.probe.timeout);
         if timeout.get_ref() > interval.get_ref() {
@@ -96,10 +95,11 @@ impl Build<'_> {
             budget: budget(&config.probe.budget),
             private,
             ours,
-            trust: trust.flatten(),
+            trust: target.trust.as_ref().and_then(|trust| self.trust_of(trust, config)),
             key_through_inspection: self.key_goes(target),
             request,
             further,
+            rules: None,
             labels: target.labels.iter().map(|(k, v)| (k.get_ref().clone(), v.clone())).collect(),
         })
     }

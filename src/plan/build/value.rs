@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use url::Url;
 
 use super::super::{Endpoint, Nameserver, query};
 use super::Build;
-use crate::config::{Config, Pick, Problem, Text, nearest};
+use crate::config::{self, Config, Pick, Problem, Text, nearest};
 use crate::observation::Control;
 
 /// The reason is among the problems.
@@ -35,6 +36,21 @@ impl Build<'_> {
                 None
             }
         }
+    }
+
+    /// Whoever reaches `/probe` lets this host dial.
+    pub(super) fn blackbox_modules(
+        &mut self,
+        server: &config::Server,
+        listen: Option<SocketAddr>,
+    ) -> Option<PathBuf> {
+        let file = server.blackbox_modules.as_ref()?;
+        if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback()) {
+            let what = format!("everybody who reaches {listen} could make this host probe others");
+            let help = "take `blackbox_modules` out, or write listen = \"127.0.0.1:9737\"";
+            self.fault(file.span(), what, help);
+        }
+        Some(file.get_ref().clone())
     }
 
     pub(super) fn filter(&mut self, filter: &Spanned<String>) -> String {

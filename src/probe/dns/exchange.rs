@@ -96,6 +96,7 @@ impl Task {
             body: None,
             file: false,
             whole_body: true,
+            limit: None,
         };
         let around = http::Around { gauge: &gauge, deadline: until, asked: false };
         let http::Exchange { response, bytes, stop } =

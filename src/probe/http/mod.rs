@@ -182,12 +182,14 @@ where
     end.stage = Stage::Body;
     let (head, body) = answer.into_parts();
     let mut response = begun(&head, plan, (end.watch, head_at));
-    let limit = if plan.whole_body { BODY_LIMIT } else { BODY_KEPT as u64 };
+    let usual = if plan.whole_body { BODY_LIMIT } else { BODY_KEPT as u64 };
+    let limit = plan.limit.unwrap_or(usual);
     // Chunk framing may be longer than what it frames, but not for ever.
     end.counts.allow_more(limit.saturating_mul(2));
     let mut reading =
         Reading::new(head_at, response.is_event_stream() && response.encoding().is_none());
-    let kept = if plan.file { usize::try_from(limit).unwrap_or(BODY_KEPT) } else { BODY_KEPT };
+    let all = plan.file || plan.limit.is_some();
+    let kept = if all { usize::try_from(limit).unwrap_or(BODY_KEPT) } else { BODY_KEPT };
     let read = driver.drive(reading.read(body, (limit, kept)));
     let stop = match timeout_at(end.around.deadline, read).await {
         Ok(Ok(())) if plan.whole_body && !reading.whole => {

@@ -37,6 +37,7 @@ pub(super) fn describe(der: &CertificateDer<'_>) -> Option<Certificate> {
         not_after: date(certificate.validity().not_after),
         self_signed: certificate.subject().as_raw() == certificate.issuer().as_raw(),
         serial: serial(certificate.raw_serial()),
+        fingerprint: hex(digest::digest(&digest::SHA256, der).as_ref()),
         spki: hex(digest::digest(&digest::SHA256, certificate.public_key().raw).as_ref()),
         scts: timestamps(&certificate),
     })

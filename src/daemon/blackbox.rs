@@ -1,0 +1,123 @@
+//! `/probe`: one question of a Prometheus, one inquiry by a module, one answer. It publishes nothing else and keeps
+//! nothing: what is asked here is no check.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::inquiry::{Context, Memory, inquire};
+use super::{controls::Controls, keys};
+use crate::blackbox::{
+    self, CONTENT_TYPE, Modules, Numbers, Query, Refusal, families, judge, planned, time_for,
+};
+use crate::observation::Control;
+use crate::plan::{Pac, Plan, Proxy, Route, Way};
+use crate::probe::{Fault, Network};
+use crate::publish::server::{Asked, Reply};
+
+/// Probes at the same time.
+const AT_ONCE: usize = 4;
+
+/// The modules in force, with what walks their trips.
+pub struct Probes {
+    modules: Arc<Modules>,
+    plan: Plan,
+    network: Arc<Network>,
+    controls: Arc<Controls>,
+    places: Semaphore,
+}
+
+impl std::fmt::Debug for Probes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Probes")
+    }
+}
+
+impl Probes {
+    /// What answers for these modules under a plan. The control hosts, and what is known of them, are the daemon's.
+    pub fn new(plan: &Plan, modules: Arc<Modules>, controls: Arc<Controls>) -> Result<Self, Fault> {
+        let mut plan = plan.clone();
+        // egressd's own logins and keys are not for whoever asks here.
+        plan.routes = plan.routes.iter().map(without_login).collect();
+        // Another port is one that the module may not name, and the name elsewhere is no address of its.
+        let not = [Control::OtherPort, Control::NameElsewhere];
+        plan.allowed.retain(|control| !not.contains(control));
+        // The roots of each module are prepared once.
+        let trusts = modules.modules.iter().filter_map(|module| module.http.tls.trust.clone());
+        let network = Arc::new(Network::judging(&plan, trusts)?);
+        plan.targets = Vec::new();
+        Ok(Self { modules, plan, network, controls, places: Semaphore::new(AT_ONCE) })
+    }
+
+    /// Answers one question.
+    pub async fn answer(&self, asked: Asked) -> Reply {
+        match self.probe(&asked).await {
+            Ok(reply) => reply,
+            Err(Refusal { status, why }) => Reply {
+                status,
+                content_type: "text/plain; charset=utf-8",
+                body: format!("{why}\n"),
+            },
+        }
+    }
+
+    async fn probe(&self, asked: &Asked) -> Result<Reply, Refusal> {
+        let query = Query::read(&asked.query)?;
+        let module = query.module(&self.modules)?;
+        let time = time_for(module.timeout, asked.scrape_timeout.as_deref())?;
+        let plan = planned(&self.plan, (module, &query), time, keys::as_kept)?;
+        let Ok(_place) = self.places.try_acquire() else {
+            let why =
+                format!("{AT_ONCE} probes are under way: ask less often, or add a [[target]]");
+            return Err(Refusal { status: 503, why });
+        };
+        let Some(target) = plan.targets.first().cloned().map(Arc::new) else {
+            return Err(Refusal::bad("the target is none"));
+        };
+        let begun = Instant::now();
+        let context = Context {
+            plan: Arc::new(plan),
+            network: Arc::clone(&self.network),
+            controls: Arc::clone(&self.controls),
+            waits: false,
+            asker: Some(time),
+        };
+        let report = inquire(context, Arc::clone(&target), Memory::default()).await;
+        let verdict = report.findings.routes.first();
+        let Some(walked) = report.trips.first() else {
+            return Err(Refusal::bad("no route takes this target"));
+        };
+        let trip = &walked.trip;
+        let rules = target.rules.as_ref();
+        if let Some(address) = rules.and_then(|rules| rules.refused(trip)) {
+            return Err(module.refuses(address));
+        }
+        let judged = judge(module, trip, verdict);
+        let seconds = begun.elapsed().as_secs_f64();
+        let seconds = if report.experiments.is_empty() { seconds } else { trip.seconds };
+        let numbers = Numbers { seconds, timeout: time.as_secs_f64() };
+        let metrics = blackbox::render(&families(trip, &judged, numbers));
+        let body = if query.debug {
+            blackbox::debug_text((module, &query), trip, (&judged, verdict), &metrics)
+        } else {
+            metrics
+        };
+        Ok(Reply { status: 200, content_type: CONTENT_TYPE, body })
+    }
+}
+
+fn without_login(route: &Route) -> Route {
+    let way = match &route.way {
+        Way::Proxy(proxy) => Way::Proxy(Arc::new(Proxy {
+            account: None,
+            headers: Vec::new(),
+            ..Proxy::clone(proxy)
+        })),
+        Way::Pac(pac) => {
+            Way::Pac(Arc::new(Pac { account: None, headers: Vec::new(), ..Pac::clone(pac) }))
+        }
+        Way::Direct => Way::Direct,
+    };
+    route.by(way)
+}
