@@ -15,6 +15,7 @@ mod shown;
 mod tree;
 mod wants;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,37 @@ impl Modules {
     /// The module of a name.
     pub fn get(&self, name: &str) -> Option<&Arc<Module>> {
         self.modules.iter().find(|module| module.name == name)
+    }
+}
+
+/// What each may reach, for the plan that is printed.
+impl fmt::Display for Modules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n/probe: a request for each scrape by a module, at most 4 at once")?;
+        for module in &self.modules {
+            let May { hosts, ports, networks, route, .. } = &module.may;
+            if !module.unsupported.is_empty() || hosts.is_empty() {
+                writeln!(f, "  {}: nothing, every probe is refused", module.name)?;
+                continue;
+            }
+            let usual = [80, 443];
+            let ports = if ports.is_empty() { &usual[..] } else { ports.as_slice() };
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            let mut reach = vec!["public addresses".to_owned()];
+            reach.extend(networks.iter().map(|range| format!("{}/{}", range.network, range.bits)));
+            let route = match (&module.http.proxy, route) {
+                (Some(own), _) => own.proxy().map(ToString::to_string).unwrap_or_default(),
+                (None, route) => route.clone().unwrap_or_else(|| "direct".to_owned()),
+            };
+            let (hosts, ports, reach) = (hosts.join(", "), ports.join(", "), reach.join(", "));
+            let method = &module.http.method;
+            writeln!(
+                f,
+                "  {}: {method} to {hosts} · ports {ports} · {reach} · {route}",
+                module.name
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn main(file: Option<&Path>, plan: bool) -> u8 {
             loaded.warnings.iter().for_each(|warning| complain(warning));
             if plan {
                 print(&format!("{}{}", loaded.plan, declared::budget(&loaded.plan)));
+                loaded.modules.iter().for_each(|modules| print(&modules.to_string()));
             } else {
                 print(&format!(
                     "{}: sound, {} targets\n",

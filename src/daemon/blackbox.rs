@@ -12,7 +12,7 @@ use crate::blackbox::{
     self, CONTENT_TYPE, Modules, Numbers, Query, Refusal, families, judge, planned, time_for,
 };
 use crate::observation::Control;
-use crate::plan::{Pac, Plan, Proxy, Route, Way};
+use crate::plan::{Pac, Plan, Proxy, Route, Target, Way};
 use crate::probe::{Fault, Network};
 use crate::publish::server::{Asked, Reply};
 
@@ -24,7 +24,10 @@ pub struct Probes {
     modules: Arc<Modules>,
     plan: Plan,
     network: Arc<Network>,
-    controls: Arc<Controls>,
+    /// What the daemon knows of the routes that are here as they are there.
+    known: (Arc<Controls>, Vec<Route>),
+    /// What is tried over the others, which have no login here: it must not be taken for what the daemon's own show.
+    own: Arc<Controls>,
     places: Semaphore,
 }
 
@@ -35,9 +38,15 @@ impl std::fmt::Debug for Probes {
 }
 
 impl Probes {
-    /// What answers for these modules under a plan. The control hosts, and what is known of them, are the daemon's.
-    pub fn new(plan: &Plan, modules: Arc<Modules>, controls: Arc<Controls>) -> Result<Self, Fault> {
+    /// What answers for these modules under a plan, in the place of what did so before.
+    pub fn new(
+        plan: &Plan,
+        modules: Arc<Modules>,
+        controls: Arc<Controls>,
+        old: Option<&Self>,
+    ) -> Result<Self, Fault> {
         let mut plan = plan.clone();
+        let theirs = plan.routes.clone();
         // egressd's own logins and keys are not for whoever asks here.
         plan.routes = plan.routes.iter().map(without_login).collect();
         // Another port is one that the module may not name, and the name elsewhere is no address of its.
@@ -46,8 +55,21 @@ impl Probes {
         // The roots of each module are prepared once.
         let trusts = modules.modules.iter().filter_map(|module| module.http.tls.trust.clone());
         let network = Arc::new(Network::judging(&plan, trusts)?);
+        if let Some(old) = old {
+            // A login inside of a `proxy_url` that was rejected stays so.
+            network.remember(&old.network);
+        }
         plan.targets = Vec::new();
-        Ok(Self { modules, plan, network, controls, places: Semaphore::new(AT_ONCE) })
+        let same = plan.routes.iter().filter(|route| theirs.contains(route)).cloned().collect();
+        let own = Arc::new(Controls::new(Arc::new(plan.clone()), Arc::clone(&network)));
+        let places = Semaphore::new(AT_ONCE);
+        Ok(Self { modules, plan, network, known: (controls, same), own, places })
+    }
+
+    fn controls(&self, target: &Target) -> &Arc<Controls> {
+        let (theirs, same) = &self.known;
+        let is_known = target.routes.iter().all(|used| same.contains(&used.route));
+        if is_known { theirs } else { &self.own }
     }
 
     /// Answers one question.
@@ -79,7 +101,7 @@ impl Probes {
         let context = Context {
             plan: Arc::new(plan),
             network: Arc::clone(&self.network),
-            controls: Arc::clone(&self.controls),
+            controls: Arc::clone(self.controls(&target)),
             waits: false,
             asker: Some(time),
         };

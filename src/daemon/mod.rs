@@ -76,15 +76,16 @@ impl Setup {
         old: Option<&Self>,
     ) -> Result<Self, crate::probe::Fault> {
         let context = Context { waits: false, ..Context::new(Arc::new(plan))? };
-        if let Some(old) = old.and_then(|old| old.controls.as_ref()) {
-            context.controls.remember(old);
+        if let Some(known) = old.and_then(|old| old.controls.as_ref()) {
+            context.controls.remember(known);
         }
         let (plan, controls) = (Arc::clone(&context.plan), Some(Arc::clone(&context.controls)));
         let work: Work = Arc::new(move |target, memory| {
             Box::pin(inquiry::inquire(context.clone(), target, memory))
         });
         let probes = modules.zip(controls.clone()).map(|(modules, controls)| {
-            blackbox::Probes::new(&plan, modules, controls).map(Arc::new)
+            let old = old.and_then(|old| old.probes.as_deref());
+            blackbox::Probes::new(&plan, modules, controls, old).map(Arc::new)
         });
         Ok(Self { plan, work, controls, probes: probes.transpose()? })
     }

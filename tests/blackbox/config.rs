@@ -4,6 +4,10 @@ use crate::support::ground::Ground;
 use crate::support::program::{Finished, run};
 
 pub(super) fn check(modules: &str) -> (Finished, String) {
+    check_with(modules, &[])
+}
+
+fn check_with(modules: &str, more: &[&str]) -> (Finished, String) {
     let ground = Ground::new();
     let file = ground.folder.write("modules.yml", modules);
     let text = format!(
@@ -13,7 +17,8 @@ pub(super) fn check(modules: &str) -> (Finished, String) {
         ground.control.address(),
     );
     let config = ground.folder.write("egressd.toml", &text);
-    let finished = run(&["config", "check", &config.display().to_string()]);
+    let config = config.display().to_string();
+    let finished = run(&[&["config", "check", config.as_str()][..], more].concat());
     let said = finished.stderr.replace(&file.display().to_string(), "FILE");
     (finished, said)
 }
@@ -135,4 +140,51 @@ fn a_hostile_file_is_refused() {
             &said[..said.len().min(1000)]
         );
     }
+}
+
+/// What may be asked is part of what may be sent.
+#[test]
+fn the_plan_says_what_modules_may_reach() {
+    let text = "\
+modules:
+  open:
+    prober: http
+    egressd: { hosts: [a.test, \"*.b.test\"], networks: [10.0.0.0/8] }
+  proxied:
+    prober: http
+    http: { method: POST, proxy_url: http://user:password@proxy.test:3128 }
+    egressd: { hosts: [a.test], ports: [8443] }
+  tcp_connect: { prober: tcp }
+";
+    let (finished, _) = check_with(text, &["--plan"]);
+    let expected = "
+/probe: a request for each scrape by a module, at most 4 at once
+  open: GET to a.test, *.b.test · ports 80, 443 · public addresses, 10.0.0.0/8 · direct
+  proxied: POST to a.test · ports 8443 · public addresses · proxy.test:3128
+  tcp_connect: nothing, every probe is refused
+";
+    assert!(finished.stdout.ends_with(expected), "{}", finished.stdout);
+}
+
+/// BC02: a file that is wrong leaves the old modules in force.
+#[test]
+fn modules_are_read_again_and_a_broken_file_changes_nothing() {
+    let ground = Ground::new();
+    let port = ground.control.address().port();
+    let folder = ground.folder.path().to_owned();
+    let file = folder.join("blackbox.yml");
+    let bench = super::Bench::on(ground, &[port], &[("old", "")], "");
+    let target = format!("https://localhost:{port}/");
+    assert!(bench.probe("old", &target).success());
+    std::fs::write(&file, "modules: [").unwrap();
+    bench.daemon.signal("HUP");
+    bench.daemon.wait_for("the old plan stays in force");
+    assert!(bench.probe("old", &target).success());
+    let (_, metrics) = bench.daemon.get("/metrics");
+    assert!(metrics.contains("\negressd_config_last_reload_successful 0\n"), "{metrics}");
+    std::fs::write(&file, super::text(&[port], &[("new", "")])).unwrap();
+    bench.daemon.signal("HUP");
+    bench.daemon.wait_for("reloaded");
+    assert!(bench.probe("new", &target).success());
+    assert_eq!(bench.probe("old", &target).status, 400);
 }
