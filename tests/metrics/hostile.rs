@@ -173,6 +173,7 @@ fn certificate(issuer: &str, days: usize) -> Certificate {
         not_after: Timestamp::from_second(1_800_000_000 + day).unwrap(),
         self_signed: false,
         serial: PLANTED.to_owned(),
+        fingerprint: String::new(),
         spki: String::new(),
         scts: 0,
     }

@@ -40,6 +40,7 @@ impl Served {
                     choice: Box::new(|| ALL),
                     outside: Box::new(outside),
                     hosts: Box::new(Vec::new),
+                    probe: Box::new(|_| Box::pin(async { server::Reply::off() })),
                 };
                 server::serve(listener, Arc::new(site), async {
                     ended.await.ok();
