@@ -11,6 +11,7 @@
 //!  ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 //!                              daemon: wires, schedules, signals, systemd · cli: one file a subcommand
 //!                              lint: a request as data, judged by what its provider wants; sends nothing
+//!                              blackbox: modules of blackbox_exporter as plans, and trips in its metrics' names
 //! ```
 //!
 //! Read in this order: [`observation`] (the words of everything else), [`probe`] (how a trip is
