@@ -98,7 +98,9 @@ fn measured(page: &mut Page, check: &Check, trip: &Trip, own: &Own<'_>) {
         let labels = [own[0], own[1], ("author", Author::label(*author))];
         page.put(table::RESPONSE_STATUS, &labels, f64::from(response.status));
     }
-    let socket = trip.leading().and_then(|leg| leg.socket());
+    // Before there is a connection, it is what the first link can take.
+    let connected = trip.leading().filter(|leg| leg.connected.is_some());
+    let socket = connected.and_then(|leg| leg.socket());
     if let Some(socket) = socket.filter(|socket| socket.pmtu > 0) {
         page.put(table::PATH_MTU, own, f64::from(socket.pmtu));
     }

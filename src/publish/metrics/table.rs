@@ -259,7 +259,7 @@ metrics! {
         "1, with the point of presence of the provider's edge that gave the last good answer; kept while it fails."
         => "count by (pop) (egressd_check_up == 0 and on (target, route) egressd_pop_info)"
     PATH_MTU "egressd_path_mtu_bytes" Gauge [Target Route] [] Measurements Check 1/1
-        "Path MTU as TCP knows it at the end of the newest trip, in bytes."
+        "Path MTU as TCP knows it at the end of the newest trip, in bytes; absent where no connection was made."
         => "egressd_path_mtu_bytes < 1400"
     LAST_CHECK "egressd_last_check_timestamp_seconds" Gauge [Target Route] [] Measurements Check 1/1
         "Unix time at which the newest check ended, in seconds."
