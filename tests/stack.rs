@@ -72,10 +72,12 @@ fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Who was called, but for the objective.
+/// Who was called about a target: not for the objective, and not because the first scrape came late.
 fn called(notices: &[Notice]) -> BTreeSet<&str> {
-    let verdicts = notices.iter().filter(|notice| !OBJECTIVE.contains(&notice.label("alertname")));
-    verdicts.map(|notice| notice.receiver.as_str()).collect()
+    let of_verdicts = |notice: &&Notice| {
+        !OBJECTIVE.contains(&notice.label("alertname")) && notice.label("team") != "egressd"
+    };
+    notices.iter().filter(of_verdicts).map(|notice| notice.receiver.as_str()).collect()
 }
 
 fn the_one<'a>(notices: &'a [Notice], alert: &str, status: &str) -> &'a Notice {

@@ -181,8 +181,12 @@ impl HttpServer {
 
     /// Blocks until enough has been asked, and returns that.
     #[track_caller]
-    pub(crate) fn wait_for(&self, enough: impl Fn(&[Request]) -> bool) -> Vec<Request> {
-        self.requests.wait_until(enough)
+    pub(crate) fn wait_within(
+        &self,
+        long: Duration,
+        enough: impl Fn(&[Request]) -> bool,
+    ) -> Vec<Request> {
+        self.requests.wait_within(long, enough)
     }
 
     /// Every request, in order.

@@ -89,10 +89,16 @@ impl<T: Clone + Debug> Journal<T> {
     /// Blocks until `enough` holds, and returns the entries of that moment. Woken by each change, so no test sleeps and looks again.
     #[track_caller]
     pub(crate) fn wait_until(&self, enough: impl Fn(&[T]) -> bool) -> Vec<T> {
+        self.wait_within(DEADLINE, enough)
+    }
+
+    /// The same with another deadline, for what takes longer.
+    #[track_caller]
+    pub(crate) fn wait_within(&self, long: Duration, enough: impl Fn(&[T]) -> bool) -> Vec<T> {
         let (entries, waited) = (self.0.1)
-            .wait_timeout_while(self.lock(), DEADLINE, |entries| !enough(entries))
+            .wait_timeout_while(self.lock(), long, |entries| !enough(entries))
             .expect("no writer panicked");
-        assert!(!waited.timed_out(), "waited {DEADLINE:?} in vain; the journal holds {entries:#?}");
+        assert!(!waited.timed_out(), "waited {long:?} in vain; the journal holds {entries:#?}");
         entries.clone()
     }
 

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::DEADLINE;
 use super::alertmanager::Alertmanager;
 use super::foreign::At;
 use super::http::{Behaviour, HttpServer};
@@ -32,6 +31,10 @@ const SHORTENED: [&str; 9] = [
     "repeat_interval",
     "resolve_timeout",
 ];
+
+/// How long is waited for an alert: longer than the longest `for` and all waits, shortened as they are. It is never
+/// reached where all is well.
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// The files of rules.
 pub(crate) const RULES: [&str; 3] = ["alerts.yml", "recording.yml", "fleet.yml"];
@@ -80,7 +83,7 @@ impl Stack {
     #[track_caller]
     pub(crate) fn wait_for(&self, alert: &str, status: &str) -> Vec<Notice> {
         let is = |notice: &Notice| notice.is(alert, status);
-        let requests = self.receiver.wait_for(|requests| {
+        let requests = self.receiver.wait_within(DEADLINE, |requests| {
             requests.iter().flat_map(|request| notices(&request.body)).any(|notice| is(&notice))
         });
         requests.iter().flat_map(|request| notices(&request.body)).collect()
