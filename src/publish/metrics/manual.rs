@@ -87,8 +87,9 @@ fn labels(out: &mut String) {
 fn holds(label: Label) -> String {
     match label.values() {
         Values::Bounded(what) => what.to_owned(),
-        Values::Closed(_) if label == Label::Cause => {
-            format!("one of the {} causes of VERDICTS.md, or `none`", CAUSES.len())
+        Values::Closed(mut values) if label == Label::Cause => {
+            values.retain(|value| CAUSES.iter().all(|row| row.id != *value));
+            format!("one of the {} causes of VERDICTS.md, else {}", CAUSES.len(), ticked(&values))
         }
         Values::Closed(values) => ticked(&values),
     }
