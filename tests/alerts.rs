@@ -1,8 +1,9 @@
 //! The rules of Prometheus and the routes of Alertmanager as they are shipped, run by promtool and amtool. What an alert
 //! says is in `tests/alerts/*.yml`, which .ci/run gives to promtool; what is long (all parties, fifty sites) is made here. No
-//! server is started.
+//! server is started but one Alertmanager.
 
 mod fleet;
+mod inhibition;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
