@@ -1,13 +1,16 @@
 //! State over time: what is published of a target follows its routes' steady verdicts, not the newest trip.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use egressd::cause::{Cause, Party, Status};
 use egressd::diagnosis::{
     Confidence, Finding, Findings, NetworkState, RouteVerdict, TargetVerdict,
 };
 use egressd::observation::{Expect, Needs, Trip};
-use egressd::store::{Declared, Own, Report, Store, Walked, Zone};
+use egressd::store::{
+    CheckId, Declared, Document, Own, Report, Restored, Store, Walked, Zone,
+};
 use jiff::Timestamp;
 
 fn trip() -> Trip {
@@ -123,4 +126,95 @@ fn flapping_accuses_nobody() {
     assert_eq!(finding.confidence, Confidence::Low);
     assert!(finding.summary.contains("cannot tell from here"), "{}", finding.summary);
     assert!(!finding.summary.contains("proxy"), "{}", finding.summary);
+}
+
+/// A store whose checks lead to this place.
+fn at_place(place: &str) -> Store {
+    let mut store = store();
+    let id = |route: &str| CheckId { target: "api".into(), route: route.into() };
+    store.settle(&["corp", "direct"].map(|route| (id(route), place.into())).into());
+    store
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a second")
+}
+
+#[test]
+fn what_is_kept_goes_on_where_it_leads_to_the_same_place() {
+    let mut before = at_place("https://api.example/");
+    for second in 1..8 {
+        let cause = (second % 2 == 0).then_some((Cause::ProxyDown, Confidence::High));
+        before.pass(Duration::from_secs(1));
+        apply(&mut before, second, [verdict("corp", cause), verdict("direct", None)]);
+    }
+    let old = before.snapshot();
+    let text = Document::of(&old, second(8)).text();
+    let document = Document::parse(&text).expect("it is whole");
+
+    let mut after = at_place("https://api.example/");
+    let restored = after.restore(&document, second(100));
+    assert_eq!((restored.checks, restored.verdicts), (2, 2));
+    let again = Document::of(&after.snapshot(), second(8)).text();
+    assert_eq!(String::from_utf8(again), String::from_utf8(text), "nothing is lost on the way");
+    assert_eq!(headline(&after), headline(&before));
+    assert!(!after.snapshot().is_ready(), "nothing was checked by this process");
+    // Its memory too: it flaps on, until ten agree.
+    let corp = |store: &Store| {
+        let snapshot = store.snapshot();
+        let check = snapshot.checks.values().find(|check| check.id.route == "corp").cloned();
+        check.expect("it is there")
+    };
+    assert!(corp(&after).steady.flapping);
+    for second in 101..109 {
+        apply(&mut after, second, [verdict("corp", None), verdict("direct", None)]);
+        assert!(corp(&after).steady.flapping, "{second}");
+    }
+    apply(&mut after, 109, [verdict("corp", None), verdict("direct", None)]);
+    assert!(!corp(&after).steady.flapping);
+
+    let mut elsewhere = at_place("https://other.example/");
+    assert_eq!(elsewhere.restore(&document, second(100)), Restored::default());
+    assert_eq!(corp(&elsewhere).steady.changes, 0);
+}
+
+#[test]
+fn verdicts_of_another_day_are_decided_anew_and_counters_go_on() {
+    let mut before = at_place("https://api.example/");
+    before.pass(Duration::from_secs(1));
+    apply(&mut before, 1, [verdict("corp", None), verdict("direct", None)]);
+    before.pass(Duration::from_secs(3));
+    let document = Document::of(&before.snapshot(), second(4));
+    let day = 24 * 3600;
+    // A clock that was set back proves nothing either.
+    for now in [4 + day, -1000] {
+        let mut after = at_place("https://api.example/");
+        let restored = after.restore(&document, second(now));
+        assert_eq!((restored.checks, restored.verdicts), (2, 0), "{now}");
+        let snapshot = after.snapshot();
+        for check in snapshot.checks.values() {
+            assert_eq!((check.status(), check.checked), (Status::Unknown, None));
+            assert_eq!(check.unknown.as_deref(), Some("not checked yet"));
+            assert_eq!(check.finished.values().sum::<u64>(), 1);
+            let seconds: Vec<f64> = check.spent.at(snapshot.watched).map(|(_, s)| s).collect();
+            assert_eq!(seconds, [3.0]);
+        }
+        assert_eq!(snapshot.targets["api"].verdict, None);
+    }
+    let mut after = at_place("https://api.example/");
+    assert_eq!(after.restore(&document, second(3 + day)).verdicts, 2);
+}
+
+#[test]
+fn time_that_nobody_watched_is_in_no_verdict() {
+    let mut store = store();
+    apply(&mut store, 1, [verdict("corp", None), verdict("direct", None)]);
+    store.pass(Duration::from_secs(10));
+    // A host that slept for an hour, or a process that was stopped.
+    store.pass(Duration::from_secs(3600));
+    let snapshot = store.snapshot();
+    for check in snapshot.checks.values() {
+        let all: Vec<f64> = check.spent.at(snapshot.watched).map(|(_, seconds)| seconds).collect();
+        assert_eq!(all, [25.0]);
+    }
 }

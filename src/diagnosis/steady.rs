@@ -33,7 +33,7 @@ pub struct Raw {
 }
 
 /// A check's steady verdict.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Steady {
     /// The verdict that is published; none before the first.
     pub verdict: Option<RouteVerdict>,
@@ -50,7 +50,7 @@ impl Steady {
     /// Takes a new verdict in, and says whether the published one changed.
     pub fn apply(&mut self, mut verdict: RouteVerdict, at: Timestamp) -> bool {
         self.recent.push_back(verdict.works);
-        if self.recent.len() > WINDOW {
+        while self.recent.len() > WINDOW {
             self.recent.pop_front();
         }
         let changes =

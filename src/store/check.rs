@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Histogram, Phase, Seen};
+use serde::{Deserialize, Serialize};
+
+use super::{Histogram, Phase, Seen, Spent, Stood};
 use crate::cause::{Cause, Status};
 use crate::diagnosis::{Author, NetworkState, Raw, RouteVerdict, Steady};
 use crate::observation::{Control, Ending, Expect, Trip};
 use crate::provider::Reading;
 
 /// One target on one route.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CheckId {
     /// The target's name.
     pub target: String,
@@ -25,6 +28,8 @@ pub struct CheckId {
 pub struct Check {
     /// Which.
     pub id: CheckId,
+    /// Where it leads, and over what; empty where nobody has said.
+    pub place: Arc<str>,
     /// What is expected of the route.
     pub expect: Expect,
     /// The label of its way out.
@@ -43,6 +48,8 @@ pub struct Check {
     pub answer: Option<(Reading, Author)>,
     /// When the newest check ended.
     pub checked: Option<Timestamp>,
+    /// Whether that was in this process: else what is published was restored.
+    pub is_fresh: bool,
     /// When the target was reached and used last.
     pub worked: Option<Timestamp>,
     /// How long it took, in seconds.
@@ -57,6 +64,8 @@ pub struct Check {
     pub phases: BTreeMap<Phase, Histogram>,
     /// What its servers chose and is a label.
     pub seen: Seen,
+    /// How long each verdict has stood.
+    pub spent: Spent,
 }
 
 impl Check {
@@ -67,6 +76,7 @@ impl Check {
             .collect();
         Self {
             id,
+            place: "".into(),
             expect: Expect::Open,
             egress: None,
             interval: 0.0,
@@ -76,6 +86,7 @@ impl Check {
             trip: None,
             answer: None,
             checked: None,
+            is_fresh: false,
             worked: None,
             seconds: 0.0,
             finished,
@@ -83,6 +94,7 @@ impl Check {
             experiments: BTreeMap::new(),
             phases: BTreeMap::new(),
             seen: Seen::default(),
+            spent: Spent::default(),
         }
     }
 
@@ -101,6 +113,13 @@ impl Check {
 }
 
 impl Check {
+    /// From now on its time is that of what is published of it.
+    pub(super) fn stand(&mut self, watched: Duration) {
+        let finding = self.verdict().and_then(|verdict| verdict.finding.as_ref());
+        let stood = Stood::of(self.status(), finding);
+        self.spent.stand(stood, watched);
+    }
+
     pub(super) fn count(&mut self, trip: &Trip, verdict: &RouteVerdict) {
         *self.finished.entry((raw(verdict), verdict.network)).or_default() += 1;
         if let Some(symptom) = &verdict.symptom {

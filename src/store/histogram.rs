@@ -1,7 +1,10 @@
 //! The times of a phase, in fixed buckets.
 
+use serde::{Deserialize, Serialize};
+
 /// The phases of a trip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Resolving the first hop's name.
     Dns,
@@ -39,7 +42,7 @@ impl Phase {
 pub const BUCKETS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Counts by bucket, and their sum.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     counts: [u64; BUCKETS.len()],
     /// All observations.
@@ -57,6 +60,15 @@ impl Histogram {
         }
         self.count += 1;
         self.sum += seconds;
+    }
+
+    /// Whether it can have come about, with at most so many observations.
+    pub(super) fn is_sound(&self, most: u64) -> bool {
+        let counted = self.counts.iter().try_fold(0_u64, |sum, count| sum.checked_add(*count));
+        self.count <= most
+            && counted.is_some_and(|counted| counted <= self.count)
+            && self.sum.is_finite()
+            && self.sum >= 0.0
     }
 
     /// Adds another one's observations.

@@ -6,9 +6,12 @@
 mod check;
 mod histogram;
 mod seen;
+mod spent;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -21,6 +24,8 @@ use check::raw;
 pub use check::{Check, CheckId, passed};
 pub use histogram::{BUCKETS, Histogram, Phase};
 pub use seen::{Configured, Kind, Seen};
+pub use spent::{By, Spent, Stood, VERDICTS};
+pub use state::{Document, Fault, Restored, SCHEMA};
 
 /// What the plan says of a target, as far as it is published.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,14 +165,19 @@ pub struct Snapshot {
     pub certificates: Vec<Configured>,
     /// The daemon itself.
     pub own: Own,
+    /// How long this process has watched: by it the seconds of verdicts are counted.
+    pub watched: Duration,
 }
 
 impl Snapshot {
-    /// Whether every check has been made once.
+    /// Whether every check has been made once by this process.
     pub fn is_ready(&self) -> bool {
-        self.checks.values().all(|check| check.checked.is_some())
+        self.checks.values().all(|check| check.is_fresh)
     }
 }
+
+/// Between two looks at most.
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// The owner of the state.
 #[derive(Debug, Default)]
@@ -184,6 +194,12 @@ impl Store {
     /// The state now; what it shares with the store is copied when the store changes it.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::new(self.state.clone())
+    }
+
+    /// So much time has passed since the last word of it. What is longer than anybody who looks would leave
+    /// between two looks was not watched: the process was stopped, or its machine.
+    pub fn pass(&mut self, length: Duration) {
+        self.state.watched += length.min(LONGEST);
     }
 
     /// What is checked from now on. What is gone is gone from every view at once; what stays keeps
@@ -223,6 +239,7 @@ impl Store {
     pub fn apply(&mut self, report: Report) -> Vec<Change> {
         let Report { target, trips, findings, experiments, at, seconds } = report;
         let mut changes = Vec::new();
+        let watched = self.state.watched;
         for (route, control) in experiments {
             let id = CheckId { target: target.clone(), route };
             if let Some(check) = self.state.checks.get_mut(&id) {
@@ -240,12 +257,14 @@ impl Store {
             now.trip = Some(Arc::new(trip));
             now.answer = answer;
             now.checked = Some(at);
+            now.is_fresh = true;
             if verdict.works {
                 now.worked = Some(at);
             }
             now.seconds = seconds;
             let was_unknown = now.unknown.take().is_some();
             let changed = now.steady.apply(verdict, at);
+            now.stand(watched);
             if changed || (was_unknown && before == Status::Unknown) {
                 changes.push(Change { id, before, now: Arc::clone(check) });
             }
@@ -284,12 +303,15 @@ impl Store {
     /// egressd itself could not finish a target's check: a panic, or its own bound.
     pub fn unknown(&mut self, target: &str, why: &str, at: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
+        let watched = self.state.watched;
         for (id, check) in self.state.checks.iter_mut().filter(|(id, _)| id.target == target) {
             let before = check.status();
             let now = Arc::make_mut(check);
             now.unknown = Some(why.to_owned());
             now.latest = Some(Raw { status: Status::Unknown, symptom: None });
             now.checked = Some(at);
+            now.is_fresh = true;
+            now.stand(watched);
             *now.finished.entry((Status::Unknown, NetworkState::Unknown)).or_default() += 1;
             if before != Status::Unknown {
                 changes.push(Change { id: CheckId::clone(id), before, now: Arc::clone(check) });

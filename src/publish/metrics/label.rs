@@ -106,7 +106,8 @@ impl Label {
     pub fn values(self) -> Values {
         let closed = |values: Vec<&'static str>| Values::Closed(values.into_iter().collect());
         let or_none = |mut values: Vec<&'static str>| {
-            values.push("none");
+            // The seconds of what is beyond a check's bound are `other`.
+            values.extend(["none", "other"]);
             closed(values)
         };
         match self {

@@ -14,6 +14,7 @@ pub mod manual;
 mod openmetrics;
 mod own;
 mod page;
+mod stood;
 mod table;
 mod target;
 
@@ -51,6 +52,7 @@ pub fn render(snapshot: &Snapshot, choice: Choice, outside: &Outside, format: Fo
     let mut page = Page::of(snapshot.site.clone());
     for (id, check) in &snapshot.checks {
         check::put(&mut page, id, check, choice);
+        stood::put(&mut page, snapshot, check);
     }
     certificate::put_configured(&mut page, &snapshot.certificates);
     target::put(&mut page, snapshot, choice);

@@ -5,7 +5,7 @@ use super::label::Label;
 use crate::cause::Status;
 use crate::diagnosis::NetworkState;
 use crate::observation::{Control, DnsKind, HttpKind, LocalKind, ProxyKind, TcpKind, TlsKind};
-use crate::store::{BUCKETS, Phase, Seen};
+use crate::store::{BUCKETS, Phase, Seen, VERDICTS};
 
 /// One family.
 #[derive(Debug)]
@@ -225,6 +225,9 @@ metrics! {
     VERDICT_CHANGES "egressd_verdict_changes_total" Counter [Target Route] [] Counters Check 1/1
         "Changes of the published verdict of a check."
         => "increase(egressd_verdict_changes_total[1d])"
+    VERDICT_SECONDS "egressd_verdict_seconds_total" Counter [Target Route Status Layer Cause Party] [] Verdicts Check 1/VERDICTS
+        "Seconds in each verdict of a check while egressd watched, up to the last publication, 15 seconds ago at most; kept over a restart. Beyond 16 findings of a check layer, cause and party are `other`."
+        => "sum by (target, route) (rate(egressd_verdict_seconds_total{status=~\"ok|degraded\"}[1d]))"
     FLAPPING "egressd_flapping" Gauge [Target Route] [] Verdicts Check 1/1
         "1 while a check changes too often to have a verdict, else 0."
     NOTE "egressd_note" Gauge [Target Route Cause Party] [] Verdicts Check 1/NOTES
