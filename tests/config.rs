@@ -117,6 +117,7 @@ const TABLES: &[&str] = &[
     "[control]",
     "[[route]]",
     "[[route]]\n[route.auth]",
+    "[state]",
     "[log]",
     "[metrics]",
     "[[target]]",

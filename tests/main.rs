@@ -28,6 +28,8 @@ mod dns;
 mod logins;
 // State over time.
 mod store;
+// State over restarts.
+mod state;
 // `egressd check`, the real binary against real servers.
 mod check;
 // A target's own request, and whose certificates count for it.

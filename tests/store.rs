@@ -8,9 +8,7 @@ use egressd::diagnosis::{
     Confidence, Finding, Findings, NetworkState, RouteVerdict, TargetVerdict,
 };
 use egressd::observation::{Expect, Needs, Trip};
-use egressd::store::{
-    CheckId, Declared, Document, Own, Report, Restored, Store, Walked, Zone,
-};
+use egressd::store::{CheckId, Declared, Document, Own, Report, Restored, Store, Walked, Zone};
 use jiff::Timestamp;
 
 fn trip() -> Trip {

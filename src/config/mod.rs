@@ -43,6 +43,8 @@ pub struct Config {
     pub control: Control,
     /// `[[route]]`
     pub route: Vec<Route>,
+    /// `[state]`
+    pub state: State,
     /// `[log]`
     pub log: Log,
     /// `[metrics]`
@@ -185,6 +187,14 @@ pub struct Auth {
     pub principal: Option<Spanned<Text>>,
     /// The credential cache of Negotiate: a file, or `TYPE:residual`.
     pub ccache: Option<String>,
+}
+
+/// What is kept over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// Its directory; left out: systemd's.
+    pub dir: Option<Spanned<PathBuf>>,
 }
 
 /// What is logged, and how.

@@ -9,7 +9,7 @@ use super::environment;
 use crate::cause::Status;
 use crate::plan::{Log, LogFormat};
 use crate::publish::{api, shown};
-use crate::store::Change;
+use crate::store::{Change, Document, Restored};
 
 /// Begins to log as the plan says. A journal that cannot be reached falls back to text.
 pub fn start(log: &Log) {
@@ -38,6 +38,13 @@ pub fn start(log: &Log) {
     if let Err(error) = started {
         warn!(%error, "logging was started before");
     }
+}
+
+/// What goes on after a restart.
+pub(super) fn restored(document: &Document, restored: Restored) {
+    let Restored { checks, verdicts } = restored;
+    let written = api::time(document.written());
+    info!("state: of {written}: counters of {checks} checks go on, {verdicts} verdicts stand");
 }
 
 /// One line for a verdict that changed. Names are configured ones, the rest our own words.

@@ -17,34 +17,37 @@ pub mod keys;
 pub mod load;
 pub mod logging;
 pub mod process;
+mod reload;
 mod schedule;
 pub mod signals;
+mod state;
 mod systemd;
 pub mod way;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::blackbox::Modules;
 use crate::cause::Status;
 use crate::observation::{Change, Control};
 use crate::plan::{Plan, Target};
 use crate::publish::server;
-use crate::store::{Own, Report, Snapshot, Store};
+use crate::store::{Own, Report, Store};
 use alerts::Alerts;
 use declared::declared;
 use hold::Holds;
 use in_force::InForce;
 use inquiry::{Context, Memory};
 use schedule::Agenda;
+use state::{Keeper, Outlet};
 
 /// A unit of work: one target's inquiry.
 pub type Work =
@@ -117,7 +120,7 @@ pub async fn run(
     let mut servers = JoinSet::new();
     servers.spawn(server::serve(
         listener,
-        in_force::site(&daemon.in_force, daemon.snapshot.subscribe()),
+        in_force::site(&daemon.in_force, daemon.outlet.subscribe()),
         async {
             // A sender that is gone ends it as well.
             let (Ok(()) | Err(_)) = ended.await;
@@ -125,6 +128,7 @@ pub async fn run(
     ));
     systemd::ready(&daemon.status_line());
     let mut watchdog = systemd::watchdog().map(tokio::time::interval);
+    let mut look = Some(tokio::time::interval(LOOK));
     loop {
         let due = daemon.agenda.next_due(daemon.room());
         tokio::select! {
@@ -151,12 +155,14 @@ pub async fn run(
             }
             () = sleep_until(due) => daemon.start_due(),
             () = tick(&mut watchdog) => daemon.feed_watchdog(),
+            () = tick(&mut look) => daemon.publish(),
         }
     }
     systemd::stopping();
     drop(end);
     daemon.tasks.abort_all();
     servers.join_next().await;
+    daemon.end();
     info!("stopped");
 }
 
@@ -182,7 +188,13 @@ struct Measured {
 struct Daemon {
     setup: Setup,
     store: Store,
-    snapshot: watch::Sender<Arc<Snapshot>>,
+    outlet: Arc<Outlet>,
+    /// How many snapshots were published.
+    published: u64,
+    /// When time was counted last.
+    looked: Instant,
+    /// Who keeps the state over a restart.
+    keeper: Option<Keeper>,
     in_force: Arc<Mutex<InForce>>,
     agenda: Agenda,
     tasks: JoinSet<Option<Report>>,
@@ -202,12 +214,24 @@ impl Daemon {
         let mut store = Store::new(own);
         store.declare(setup.plan.site.clone(), declared(&setup.plan));
         store.certificates(declared::certificates(&setup.plan));
+        store.settle(&state::places(&setup.plan));
+        let mut keeper = Keeper::new(&setup.plan);
+        if let Some(document) = keeper.as_ref().and_then(Keeper::read) {
+            let restored = store.restore(&document, process::now());
+            logging::restored(&document, restored);
+        }
+        let outlet = Arc::new(Outlet::new(store.snapshot()));
+        if let Some(keeper) = &mut keeper {
+            keeper.begin(Arc::clone(&outlet));
+        }
         let agenda = Agenda::new(&setup.plan, None);
-        let snapshot = watch::Sender::new(store.snapshot());
         Self {
-            alerts: Alerts::start(&setup, snapshot.subscribe()),
+            alerts: Alerts::start(&setup, outlet.subscribe()),
             in_force: Arc::new(Mutex::new(InForce::of(&setup))),
-            snapshot,
+            outlet,
+            published: 0,
+            looked: Instant::now(),
+            keeper,
             agenda,
             setup,
             store,
@@ -219,8 +243,24 @@ impl Daemon {
         }
     }
 
+    /// The state as it is now, for all views: at once, or as soon as it is kept.
     fn publish(&mut self) {
-        self.snapshot.send_replace(self.store.snapshot());
+        let now = Instant::now();
+        self.store.pass(now - std::mem::replace(&mut self.looked, now));
+        self.published += 1;
+        let snapshot = self.store.snapshot();
+        let kept = self.keeper.as_ref();
+        if !kept.is_some_and(|keeper| keeper.take(self.published, Arc::clone(&snapshot))) {
+            self.outlet.put(self.published, snapshot);
+        }
+    }
+
+    /// What is known is kept, where it can be.
+    fn end(mut self) {
+        self.publish();
+        if let Some(keeper) = self.keeper {
+            keeper.end();
+        }
     }
 
     fn start_due(&mut self) {
@@ -345,42 +385,6 @@ impl Daemon {
         }
     }
 
-    fn reload(&mut self, reload: &Reload) {
-        let fresh = reload(&self.setup);
-        self.store.own().reload_ok = fresh.is_some();
-        if let Some(setup) = fresh {
-            if setup.plan.listen != self.setup.plan.listen {
-                warn!("[server] listen takes effect with a restart");
-            }
-            if setup.plan.log != self.setup.plan.log {
-                warn!("[log] takes effect with a restart");
-            }
-            self.store.own().reloaded = process::now();
-            self.store.declare(setup.plan.site.clone(), declared(&setup.plan));
-            self.store.certificates(declared::certificates(&setup.plan));
-            // A check under way goes on only where nothing but the targets has changed: else its
-            // evidence is of another plan.
-            let same = Plan { targets: Vec::new(), ..(*setup.plan).clone() }
-                == Plan { targets: Vec::new(), ..(*self.setup.plan).clone() };
-            if !same {
-                self.tasks.abort_all();
-                self.agenda.forget_running();
-            }
-            self.agenda = Agenda::new(&setup.plan, Some(&self.agenda));
-            *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = InForce::of(&setup);
-            self.setup = setup;
-            self.alerts.reload(&self.setup);
-            // Findings were made under other rules of the house.
-            self.standing.clear();
-            self.measuring = JoinSet::new();
-            self.holds = Holds::default();
-            self.controls_due = Instant::now();
-            self.agenda.wake_for(self.controls_due);
-            info!("reloaded");
-        }
-        self.publish();
-    }
-
     fn feed_watchdog(&mut self) {
         if self.agenda.is_overdue(self.room()) {
             error!("a check is overdue: the watchdog is not fed");
@@ -403,5 +407,7 @@ impl Daemon {
     }
 }
 
+/// How often the time of verdicts is counted while nothing else happens.
+const LOOK: Duration = Duration::from_secs(10);
 /// What a check may take beyond its own bound before it is given up.
 const GRACE: Duration = Duration::from_secs(2);

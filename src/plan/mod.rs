@@ -66,6 +66,8 @@ pub struct Plan {
     pub hosts: Vec<String>,
     /// The modules of `/probe`; none: there is no `/probe`.
     pub blackbox_modules: Option<PathBuf>,
+    /// Where the state is kept over a restart; none: nowhere.
+    pub state: Option<PathBuf>,
     /// How lines are logged.
     pub log: Log,
     /// Whose series the phase histogram has.

@@ -11,6 +11,13 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site.as_deref().unwrap_or("(no site)");
         writeln!(f, "site {site}, listening on {}", self.listen)?;
+        match &self.state {
+            Some(folder) => writeln!(f, "state: kept over a restart in {}", folder.display())?,
+            None => writeln!(
+                f,
+                "state: not kept over a restart: no [state] dir, and no $STATE_DIRECTORY here"
+            )?,
+        }
         let names = |list: &[Nameserver]| {
             list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };

@@ -19,6 +19,9 @@ use super::{Budget, Given, Histogram, Log, LogFormat, Plan, Route, TargetRoute};
 use crate::config::{self, Config, Problem, Text, nearest};
 use crate::observation::Expect;
 
+/// Where systemd lets a service keep its state (`systemd.exec(5)`); of several the first.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
 /// The files that a configuration names and the plan needs (keys are read later, each time).
 pub fn named_files(config: &Config) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
@@ -41,7 +44,7 @@ pub fn named_files(config: &Config) -> Vec<PathBuf> {
     files
 }
 
-/// The variables that a configuration names for its strings.
+/// The variables that a configuration names for its strings, and the one of systemd's that a plan needs.
 pub fn named_variables(config: &Config) -> Vec<String> {
     let controls = config.control.urls.iter().chain(&config.control.url);
     let targets = config.target.iter().filter_map(|target| target.get_ref().url.as_ref());
@@ -67,6 +70,7 @@ pub fn named_variables(config: &Config) -> Vec<String> {
             Text::Env(name) => Some(name.clone()),
             Text::Literal(_) => None,
         })
+        .chain([STATE_DIRECTORY.to_owned()])
         .collect()
 }
 
@@ -122,6 +126,7 @@ impl Build<'_> {
             .iter()
             .filter_map(|server| self.resolver(server.get_ref(), server.span()))
             .collect();
+        let state = self.state(&config.state);
         let (format, filter) = (self.format(&config.log), self.filter(&config.log.filter));
         let phase_histogram = self.histogram(&config.metrics);
         let allowed = self.allowed(&config.experiments.allow);
@@ -134,6 +139,7 @@ impl Build<'_> {
             site,
             hosts: config.server.hosts.clone(),
             blackbox_modules,
+            state,
             log: Log { format: format?, filter },
             phase_histogram: phase_histogram?,
             address_series: config.metrics.addresses,
@@ -151,6 +157,19 @@ impl Build<'_> {
             targets,
             listen: listen?,
         })
+    }
+
+    fn state(&mut self, state: &config::State) -> Option<PathBuf> {
+        if let Some(dir) = &state.dir {
+            if !dir.get_ref().is_absolute() {
+                let what =
+                    format!("`{}` would be another place for each caller", dir.get_ref().display());
+                self.fault(dir.span(), what, "write the whole path, from / on");
+            }
+            return Some(dir.get_ref().clone());
+        }
+        let given = self.given.variables.get(STATE_DIRECTORY)?.split(':').next()?;
+        (!given.is_empty()).then(|| PathBuf::from(given))
     }
 
     fn format(&mut self, log: &config::Log) -> Option<LogFormat> {
