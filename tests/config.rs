@@ -25,6 +25,7 @@ pub(crate) fn nothing_given() -> Given {
         variables: std::collections::BTreeMap::new(),
         proxies: ProxyVariables::default(),
         files: std::collections::BTreeMap::new(),
+        lists: Vec::new(),
         system_roots: Ok(Vec::new()),
     }
 }
@@ -121,6 +122,7 @@ const TABLES: &[&str] = &[
     "[log]",
     "[metrics]",
     "[[target]]",
+    "[[target_list]]",
 ];
 
 #[test]

@@ -90,6 +90,7 @@ fn walk(api: &str, roots: String, change: impl FnOnce(&mut TripPlan)) -> Trip {
         variables: BTreeMap::new(),
         proxies: ProxyVariables::default(),
         files: [(ROOTS.into(), Ok(roots.into_bytes()))].into(),
+        lists: Vec::new(),
         system_roots: Ok(Vec::new()),
     };
     let (plan, problems) = plan::build(&config, &given);

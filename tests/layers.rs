@@ -153,6 +153,7 @@ impl Way {
             variables: BTreeMap::new(),
             proxies: ProxyVariables::default(),
             files: organisation.chain(of_proxy).chain([file(PUBLIC_ROOTS, &self.public)]).collect(),
+            lists: Vec::new(),
             system_roots: Ok(self.system.iter().map(der).collect()),
         };
         let (plan, problems) = plan::build(&config, &given);

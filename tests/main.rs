@@ -28,6 +28,8 @@ mod dns;
 mod logins;
 // State over time.
 mod store;
+// Targets from lists.
+mod lists;
 // State over restarts.
 mod state;
 // `egressd check`, the real binary against real servers.

@@ -272,6 +272,7 @@ fn what_is_gone_is_gone_and_counters_go_on_over_a_reload() {
     let mut declared = hostile::declared(2, 2);
     declared[1].routes.truncate(1);
     store.declare(Some("a \"site\"\\\n".to_owned()), declared);
+    store.forget_controls();
     store.certificates(Vec::new());
     let now = samples(&store.snapshot());
     assert!(!counts(&before, &target_name(0)).is_empty());

@@ -43,7 +43,13 @@ impl Shell {
                     controls: None,
                     probes: None,
                 };
-                daemon::run(setup, listener, receiver, Box::new(|_| None)).await;
+                daemon::run(
+                    setup,
+                    listener,
+                    receiver,
+                    Box::new(|_, _| daemon::Reloaded::default()),
+                )
+                .await;
             });
         });
         Self { address: address.recv().expect("it listens"), orders, thread: Some(thread) }

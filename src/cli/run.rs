@@ -1,16 +1,18 @@
 //! `egressd run`: load, listen, run, until a signal ends it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::{CONFIG, FAILED, OK, block_on, complain};
-use crate::daemon::load::{self, Loaded};
-use crate::daemon::{self, Reload, Setup, logging, signals};
+use crate::daemon::load::{Loaded, Source};
+use crate::daemon::{self, Order, Reload, Reloaded, Setup, lists, logging, signals};
 
 pub(super) fn main(file: Option<&Path>) -> u8 {
-    let loaded = match load::load(file) {
+    let (source, loaded) = match Source::open(file) {
         Ok(loaded) => loaded,
         Err(fault) => {
             complain(&fault.to_string());
@@ -19,7 +21,7 @@ pub(super) fn main(file: Option<&Path>) -> u8 {
     };
     logging::start(&loaded.plan.log);
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
-    match serve(loaded, file) {
+    match serve(loaded, Arc::new(source)) {
         Ok(()) => OK,
         Err(fault) => {
             error!("{fault}");
@@ -41,13 +43,15 @@ enum Fault {
     Probe(#[from] crate::probe::Fault),
 }
 
-fn serve(loaded: Loaded, file: Option<&Path>) -> Result<(), Fault> {
+fn serve(loaded: Loaded, source: Arc<Source>) -> Result<(), Fault> {
     let address = loaded.plan.listen;
-    let file = file.map(Path::to_owned);
     let served = block_on(async move {
         let listener =
             TcpListener::bind(address).await.map_err(|error| Fault::Listen(address, error))?;
-        let (orders, _listening) = signals::orders().map_err(Fault::Signals)?;
+        let (sender, orders) = signals::channel();
+        let mut tasks = JoinSet::new();
+        signals::listen(sender.clone(), &mut tasks).map_err(Fault::Signals)?;
+        tasks.spawn(lists::watch(Arc::clone(&source), sender));
         let bound = listener.local_addr().unwrap_or(address);
         info!(
             "egressd {} runs {}, {} targets, on http://{bound}",
@@ -56,24 +60,29 @@ fn serve(loaded: Loaded, file: Option<&Path>) -> Result<(), Fault> {
             loaded.plan.targets.len(),
         );
         let setup = Setup::new(loaded.plan, loaded.modules, None)?;
-        daemon::run(setup, listener, orders, reload(file)).await;
+        daemon::run(setup, listener, orders, reload(source)).await;
         Ok(())
     });
     served.map_err(Fault::Runtime)?
 }
 
-/// A bad file keeps the old plan, and says everything that is wrong with it.
-fn reload(file: Option<PathBuf>) -> Reload {
-    Box::new(move |old| match load::load(file.as_deref()) {
-        Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
-            Setup::new(loaded.plan, loaded.modules, Some(old))
-                .inspect_err(|fault| error!("reload: {fault}; the old plan stays in force"))
-                .ok()
+/// A bad file keeps the old plan, a bad list the last good one, and everything that is wrong is said.
+fn reload(source: Arc<Source>) -> Reload {
+    Box::new(move |old, order| {
+        let again = source.again(!matches!(order, Order::Lists));
+        let is_sound = again.wrong.is_empty();
+        let told = again.wrong.join("\n");
+        let Some(loaded) = again.loaded else {
+            error!("reload: the old plan stays in force: {told}");
+            return Reloaded::default();
+        };
+        if !is_sound {
+            error!("reload: the last good lists stay in force: {told}");
         }
-        Err(fault) => {
-            error!("reload: the old plan stays in force: {fault}");
-            None
-        }
+        loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
+        let setup = Setup::new(loaded.plan, loaded.modules, Some(old))
+            .inspect_err(|fault| error!("reload: {fault}; the old plan stays in force"))
+            .ok();
+        Reloaded { is_sound: is_sound && setup.is_some(), setup }
     })
 }

@@ -4,6 +4,7 @@
 //! Fields that `plan` may complain about keep the place where they stand.
 
 mod alertmanager;
+pub mod list;
 mod problem;
 mod request;
 mod value;
@@ -16,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 pub use alertmanager::Alertmanager;
-pub use problem::{Problem, nearest};
+pub use problem::{Place, Problem, nearest};
 pub use request::{ExpectJson, Request, Statuses, TargetTrust};
 pub use value::{FileSource, Hold, Period, Pick, Secret, SecretSource, Text};
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub alertmanager: Alertmanager,
     /// `[[target]]`
     pub target: Vec<Spanned<Target>>,
+    /// `[[target_list]]`
+    pub target_list: Vec<Spanned<TargetList>>,
 }
 
 /// Where the daemon listens.
@@ -261,6 +264,16 @@ pub struct Target {
     pub labels: BTreeMap<Spanned<String>, String>,
 }
 
+/// Files that hold further targets.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TargetList {
+    /// Their paths; the name may have `*` and `?` in it.
+    pub files: Vec<Spanned<String>>,
+    /// How often they are read again.
+    pub refresh: Spanned<Period>,
+}
+
 /// A client certificate.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -339,6 +352,12 @@ impl Default for Control {
             portal_url: unplaced(String::new()),
             interval: Period::seconds(600),
         }
+    }
+}
+
+impl Default for TargetList {
+    fn default() -> Self {
+        Self { files: Vec::new(), refresh: unplaced(Period::seconds(60)) }
     }
 }
 

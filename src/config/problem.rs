@@ -1,12 +1,26 @@
 //! What is wrong with a configuration: where, why, and the way out.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The list; none: the configuration.
+    pub file: Option<PathBuf>,
+    /// The bytes of its text.
+    pub at: Range<usize>,
+}
 
 /// One fault, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The place, as bytes of the text; none where something is missing altogether.
     pub place: Option<Range<usize>>,
+    /// The list in which it is; none: the configuration.
+    pub file: Option<PathBuf>,
+    /// What it contradicts, in another file.
+    pub first: Option<Place>,
     /// The reason.
     pub what: String,
     /// The way out.
@@ -25,7 +39,8 @@ impl Problem {
         help: impl Into<String>,
     ) -> Self {
         let place = place.filter(|place| *place != (0..0));
-        Self { place, what: what.into(), help: help.into(), warning: false, absence: false }
+        let (what, help) = (what.into(), help.into());
+        Self { place, file: None, first: None, what, help, warning: false, absence: false }
     }
 
     /// Something that runs, and may surprise.
@@ -74,19 +89,42 @@ impl Problem {
         }
     }
 
+    /// By it problems are told in the order of the text, those of lists behind those of the configuration.
+    pub fn order(&self) -> (Option<PathBuf>, usize) {
+        (self.file.clone(), self.place.as_ref().map_or(usize::MAX, |place| place.start))
+    }
+
     /// `file:line:column: reason`, then the way out.
     pub fn render(&self, file: &str, text: &str) -> String {
-        let mut out = file.to_owned();
-        if let Some(place) = &self.place {
-            let before = text.get(..place.start).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
-            out.push_str(&format!(":{line}:{column}"));
-        }
+        self.render_among(&|_| (file.to_owned(), text))
+    }
+
+    /// The same, with the name and the text of each list, and of the configuration.
+    pub fn render_among<'a>(&self, files: &dyn Fn(Option<&Path>) -> (String, &'a str)) -> String {
+        let at = |file: Option<&Path>, place: Option<&Range<usize>>| {
+            let (name, text) = files(file);
+            match place {
+                Some(place) => format!("{name}:{}", line_and_column(text, place)),
+                None => name,
+            }
+        };
+        let mut out = at(self.file.as_deref(), self.place.as_ref());
         let kind = if self.warning { "warning: " } else { "" };
-        out.push_str(&format!(": {kind}{}\n    {}", self.what, self.help));
+        out.push_str(&format!(": {kind}{}", self.what));
+        if let Some(first) = &self.first {
+            let first = at(first.file.as_deref(), Some(&first.at));
+            out.push_str(&format!("; the other one is {first}"));
+        }
+        out.push_str(&format!("\n    {}", self.help));
         out
     }
+}
+
+fn line_and_column(text: &str, place: &Range<usize>) -> String {
+    let before = text.get(..place.start).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    format!("{line}:{column}")
 }
 
 /// The library's word for a kind of value, in TOML's words.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::lists;
 use crate::config::Config;
 use crate::plan::{Given, ProxyVariables, named_files, named_variables};
 use crate::provider::Provider;
@@ -29,10 +30,12 @@ pub fn read(config: &Config) -> Given {
     let proxies = ProxyVariables::NAMES.iter().chain(ProxyVariables::EXEMPTIONS);
     let proxies =
         proxies.filter_map(|name| variable(name).map(|value| ((*name).to_owned(), value)));
+    let patterns = config.target_list.iter().flat_map(|table| &table.get_ref().files);
     Given {
         variables,
         proxies: ProxyVariables::new(proxies),
         files,
+        lists: lists::read(patterns.map(|pattern| pattern.get_ref().as_str())),
         system_roots: if config.trust.system { system_roots() } else { Ok(Vec::new()) },
     }
 }

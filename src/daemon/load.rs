@@ -1,16 +1,15 @@
 //! From a file, or without one, to a plan: parse, read what is named, build, and every problem at once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::blackbox::{self, Modules};
-use crate::config::{self, Problem};
-use crate::plan::{self, Plan};
+use crate::blackbox::Modules;
+use crate::config::{self, Config, Problem};
+use crate::plan::{self, Given, Listed, Lists, Plan};
 
-use super::environment;
-
-/// A file that a module names, at most.
-const NAMED: usize = 1024 * 1024;
+use super::{environment, lists, modules};
 
 /// A plan, with where it came from.
 #[derive(Debug)]
@@ -46,79 +45,186 @@ pub enum Fault {
 
 /// Loads the given file, else the default one if it exists, else what is embedded.
 pub fn load(file: Option<&Path>) -> Result<Loaded, Fault> {
-    let default = Path::new(environment::DEFAULT_FILE);
-    // A folder that cannot be looked into is a fault, not "no file": another plan would run unseen.
-    let there =
-        || default.try_exists().map_err(|error| Fault::Read { path: default.into(), error });
-    let path = match file {
-        Some(file) => Some(file),
-        None => there()?.then_some(default),
-    };
-    let (name, text) = match path {
-        Some(path) => {
-            if environment::is_writable_by_others(path) {
-                return Err(Fault::Writable(path.to_owned()));
+    let written = Written::of(file)?;
+    let config = config::parse(&written.text);
+    let given = environment::read(&config.0);
+    written.judge(&config, &given).map_err(|told| Fault::Wrong(told.lines))
+}
+
+/// A configuration's name and text.
+#[derive(Clone, Debug)]
+struct Written {
+    name: String,
+    text: String,
+}
+
+/// What is wrong, rendered, and the lists in which it is.
+struct Told {
+    lines: Vec<String>,
+    lists: BTreeSet<PathBuf>,
+}
+
+impl Written {
+    fn of(file: Option<&Path>) -> Result<Self, Fault> {
+        let default = Path::new(environment::DEFAULT_FILE);
+        // A folder that cannot be looked into is a fault, not "no file": another plan would run unseen.
+        let there =
+            || default.try_exists().map_err(|error| Fault::Read { path: default.into(), error });
+        let path = match file {
+            Some(file) => Some(file),
+            None => there()?.then_some(default),
+        };
+        let Some(path) = path else {
+            let (name, text) = ("(embedded default)".to_owned(), config::EMBEDDED.to_owned());
+            return Ok(Self { name, text });
+        };
+        if environment::is_writable_by_others(path) {
+            return Err(Fault::Writable(path.to_owned()));
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Fault::Read { path: path.to_owned(), error })?;
+        Ok(Self { name: path.display().to_string(), text })
+    }
+
+    /// The plan, or every problem in the order of the texts.
+    fn judge(&self, parsed: &(Config, Vec<Problem>), given: &Given) -> Result<Loaded, Told> {
+        let (config, mut problems) = (&parsed.0, parsed.1.clone());
+        let unread = !problems.is_empty();
+        let (plan, more) = plan::build(config, given);
+        // What could not be read is missing in the plan; that it is missing was said.
+        problems.extend(more.into_iter().filter(|problem| !(unread && problem.absence)));
+        problems.sort_by_key(Problem::order);
+        let sound = problems.iter().all(|problem| problem.warning);
+        let named = |file: Option<&Path>| match file {
+            Some(file) => {
+                let text = given.lists.iter().find(|listed| listed.file == file);
+                let text = text.and_then(|listed| listed.text.as_deref().ok());
+                (file.display().to_string(), text.unwrap_or_default())
             }
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Fault::Read { path: path.to_owned(), error })?;
-            (path.display().to_string(), text)
-        }
-        None => ("(embedded default)".to_owned(), config::EMBEDDED.to_owned()),
-    };
-    let (plan, problems) = judge(&text);
-    let render = |problem: &Problem| problem.render(&name, &text);
-    match plan {
-        Some(plan) => {
-            let mut warnings: Vec<String> = problems.iter().map(render).collect();
-            let modules = plan.blackbox_modules.as_deref();
-            let modules = modules.map(|file| read_modules(file, &plan)).transpose()?;
-            let modules = modules.map(|(modules, more)| {
-                warnings.extend(more);
-                Arc::new(modules)
-            });
-            Ok(Loaded { plan, warnings, source: name.clone(), modules })
-        }
-        None => Err(Fault::Wrong(problems.iter().map(render).collect())),
+            None => (self.name.clone(), self.text.as_str()),
+        };
+        let mut lines: Vec<String> =
+            problems.iter().map(|problem| problem.render_among(&named)).collect();
+        let Some(plan) = plan.filter(|_| sound) else {
+            let faults = problems.into_iter().filter(|problem| !problem.warning);
+            return Err(Told { lines, lists: faults.filter_map(|problem| problem.file).collect() });
+        };
+        let modules = match modules::read(&plan) {
+            Ok((modules, more)) => {
+                lines.extend(more);
+                modules
+            }
+            Err(wrong) => return Err(Told { lines: wrong, lists: BTreeSet::new() }),
+        };
+        Ok(Loaded { plan, warnings: lines, source: self.name.clone(), modules })
     }
 }
 
-/// The modules of a file, and what may surprise in it, rendered.
-fn read_modules(file: &Path, plan: &Plan) -> Result<(Modules, Vec<String>), Fault> {
-    if environment::is_writable_by_others(file) {
-        return Err(Fault::Writable(file.to_owned()));
+/// Where the daemon's configuration comes from, with the lists that were good.
+#[derive(Debug)]
+pub struct Source {
+    file: Option<PathBuf>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    written: Written,
+    /// The lists as they were read last.
+    seen: Vec<Listed>,
+    /// Those of them that are in force.
+    good: Vec<Listed>,
+    lists: Lists,
+}
+
+/// What was loaded again.
+#[derive(Debug)]
+pub struct Again {
+    /// What runs from now on; none: what ran before.
+    pub loaded: Option<Loaded>,
+    /// What is wrong, rendered; of lists that are wrong the last good ones are in it.
+    pub wrong: Vec<String>,
+}
+
+impl Source {
+    /// Loads for the first time: whatever is wrong is a fault.
+    pub fn open(file: Option<&Path>) -> Result<(Self, Loaded), Fault> {
+        let written = Written::of(file)?;
+        let parsed = config::parse(&written.text);
+        let given = environment::read(&parsed.0);
+        let loaded = written.judge(&parsed, &given).map_err(|told| Fault::Wrong(told.lines))?;
+        let (seen, good) = (given.lists.clone(), given.lists);
+        let known = Known { written, seen, good, lists: loaded.plan.lists.clone() };
+        Ok((Self { file: file.map(Path::to_owned), known: Mutex::new(known) }, loaded))
     }
-    let read = environment::read_bounded(file, blackbox::FILE_LIMIT);
-    let bytes = read.map_err(|error| Fault::Read { path: file.to_owned(), error })?;
-    let text = String::from_utf8_lossy(&bytes);
-    let (modules, mut problems) = blackbox::read(&text, &|path| {
-        environment::read_bounded(path, NAMED).map_err(|error| error.to_string())
-    });
-    for module in &modules.modules {
-        let route = module.may.route.as_deref().filter(|_| module.http.proxy.is_none());
-        if let Some(route) = route.filter(|name| plan.routes.iter().all(|r| r.name != **name)) {
-            let known: Vec<&str> = plan.routes.iter().map(|route| route.name.as_str()).collect();
-            let what = format!("module `{}`: there is no route `{route}`", module.name);
-            problems.push(Problem::at(None, what, config::nearest(route, &known)));
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the lists are read again; none where there are none.
+    pub fn refresh(&self) -> Option<Duration> {
+        self.known().lists.refresh
+    }
+
+    /// Whether a list is another one than it was when it was read last.
+    pub fn has_changed(&self) -> bool {
+        let patterns = self.known().lists.files.clone();
+        let now = lists::read(patterns.iter().map(String::as_str));
+        self.known().seen != now
+    }
+
+    /// Loads again: the lists, and the configuration where that is asked for.
+    pub fn again(&self, whole: bool) -> Again {
+        let mut known = self.known();
+        let written = match whole.then(|| Written::of(self.file.as_deref())) {
+            None => known.written.clone(),
+            Some(Ok(written)) => written,
+            Some(Err(fault)) => return Again { loaded: None, wrong: vec![fault.to_string()] },
+        };
+        let parsed = config::parse(&written.text);
+        let mut given = environment::read(&parsed.0);
+        known.seen.clone_from(&given.lists);
+        let mut wrong = Vec::new();
+        // Each turn puts a good list in the place of at least one, until all are.
+        loop {
+            let told = match written.judge(&parsed, &given) {
+                Ok(loaded) => {
+                    known.lists = loaded.plan.lists.clone();
+                    (known.written, known.good) = (written, given.lists);
+                    return Again { loaded: Some(loaded), wrong };
+                }
+                Err(told) => told,
+            };
+            for line in told.lines {
+                if !wrong.contains(&line) {
+                    wrong.push(line);
+                }
+            }
+            let before = given.lists.clone();
+            known.put_back(&mut given.lists, |file| told.lists.contains(file));
+            if given.lists == before {
+                // A name that two lists have may be another one's fault.
+                known.put_back(&mut given.lists, |_| !told.lists.is_empty());
+            }
+            if given.lists == before {
+                return Again { loaded: None, wrong };
+            }
         }
-    }
-    let name = file.display().to_string();
-    let rendered: Vec<String> =
-        problems.iter().map(|problem| problem.render(&name, &text)).collect();
-    if problems.iter().all(|problem| problem.warning) {
-        Ok((modules, rendered))
-    } else {
-        Err(Fault::Wrong(rendered))
     }
 }
 
-/// The plan of a text, where it has no fault, and all its problems in the text's order.
-fn judge(text: &str) -> (Option<Plan>, Vec<Problem>) {
-    let (config, mut problems) = config::parse(text);
-    let unread = !problems.is_empty();
-    let (plan, more) = plan::build(&config, &environment::read(&config));
-    // What could not be read is missing in the plan; that it is missing was said.
-    problems.extend(more.into_iter().filter(|problem| !(unread && problem.absence)));
-    problems.sort_by_key(|problem| problem.place.as_ref().map_or(usize::MAX, |place| place.start));
-    let sound = problems.iter().all(|problem| problem.warning);
-    (plan.filter(|_| sound), problems)
+impl Known {
+    /// Takes the last good ones in the place of these; one that never was good is left out.
+    fn put_back(&self, lists: &mut Vec<Listed>, which: impl Fn(&Path) -> bool) {
+        let good = |file: &Path| self.good.iter().find(|good| good.file == file);
+        let put = std::mem::take(lists).into_iter();
+        let put = put.filter_map(|listed| {
+            if !which(&listed.file) {
+                return Some(listed);
+            }
+            good(&listed.file).map(|good| Listed { text: good.text.clone(), ..listed })
+        });
+        lists.extend(put);
+    }
 }

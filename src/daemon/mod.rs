@@ -14,8 +14,10 @@ mod in_force;
 pub mod inquiry;
 pub mod kept;
 pub mod keys;
+pub mod lists;
 pub mod load;
 pub mod logging;
+mod modules;
 pub mod process;
 mod reload;
 mod schedule;
@@ -99,12 +101,23 @@ impl Setup {
 pub enum Order {
     /// Load the configuration again.
     Reload,
+    /// Load the lists of targets again.
+    Lists,
     /// End.
     Stop,
 }
 
-/// Loads a setup again; none where the old one is to be kept (the reason is logged by it).
-pub type Reload = Box<dyn Fn(&Setup) -> Option<Setup> + Send>;
+/// Loads again what the order says, beside the setup in force; what is wrong is logged by it.
+pub type Reload = Box<dyn Fn(&Setup, &Order) -> Reloaded + Send>;
+
+/// What came of loading again.
+#[derive(Debug, Default)]
+pub struct Reloaded {
+    /// What is in force from now on; none: the old one.
+    pub setup: Option<Setup>,
+    /// Whether all of it took: of a list that is wrong the last good one stays.
+    pub is_sound: bool,
+}
 
 /// Runs until it is told to stop.
 pub async fn run(
@@ -133,10 +146,17 @@ pub async fn run(
         let due = daemon.agenda.next_due(daemon.room());
         tokio::select! {
             order = orders.recv() => match order {
-                Some(Order::Reload) => {
+                Some(order @ Order::Reload) => {
                     systemd::reloading();
-                    daemon.reload(&reload);
+                    daemon.reload(&reload, &order);
                     systemd::ready(&daemon.status_line());
+                }
+                Some(order @ Order::Lists) => {
+                    let before = daemon.status_line();
+                    daemon.reload(&reload, &order);
+                    if daemon.status_line() != before {
+                        systemd::status(&daemon.status_line());
+                    }
                 }
                 Some(Order::Stop) | None => break,
             },

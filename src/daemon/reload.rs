@@ -10,14 +10,14 @@ use super::declared::{self, declared};
 use super::hold::Holds;
 use super::in_force::InForce;
 use super::schedule::Agenda;
-use super::{Daemon, Reload, process, state};
-use crate::plan::Plan;
+use super::{Daemon, Order, Reload, Reloaded, process, state};
+use crate::plan::{Plan, Target};
 
 impl Daemon {
-    pub(super) fn reload(&mut self, reload: &Reload) {
-        let fresh = reload(&self.setup);
-        self.store.own().reload_ok = fresh.is_some();
-        if let Some(setup) = fresh {
+    pub(super) fn reload(&mut self, reload: &Reload, order: &Order) {
+        let Reloaded { setup, is_sound } = reload(&self.setup, order);
+        self.store.own().reload_ok = is_sound;
+        if let Some(setup) = setup {
             if setup.plan.listen != self.setup.plan.listen {
                 warn!("[server] listen takes effect with a restart");
             }
@@ -38,18 +38,24 @@ impl Daemon {
             if !same {
                 self.tasks.abort_all();
                 self.agenda.forget_running();
+                self.store.forget_controls();
             }
+            // Findings were made under other rules of the house, or of another target.
+            let [of, before] = [&setup.plan, &self.setup.plan].map(|plan| &plan.targets);
+            let target = |all: &[Target], name: &str| all.iter().find(|t| t.name == name).cloned();
+            self.standing.retain(|name, _| same && target(of, name) == target(before, name));
             self.agenda = Agenda::new(&setup.plan, Some(&self.agenda));
             *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = InForce::of(&setup);
             self.setup = setup;
             self.alerts.reload(&self.setup);
-            // Findings were made under other rules of the house.
-            self.standing.clear();
-            self.measuring = JoinSet::new();
             self.holds = Holds::default();
-            self.controls_due = Instant::now();
+            // What is measured now would be told to those who are asked no more.
+            if !same || !self.measuring.is_empty() {
+                self.measuring = JoinSet::new();
+                self.controls_due = Instant::now();
+            }
             self.agenda.wake_for(self.controls_due);
-            info!("reloaded");
+            info!("reloaded: {} targets", self.setup.plan.targets.len());
         }
         self.publish();
     }

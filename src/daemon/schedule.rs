@@ -30,17 +30,19 @@ struct Slot {
 }
 
 impl Agenda {
-    /// The agenda of a plan. A target that an older one has keeps its last start and a check under way.
+    /// The agenda of a plan. A target that an older one has keeps its place on the grid, its last start and a check
+    /// under way.
     pub(super) fn new(plan: &Plan, old: Option<&Self>) -> Self {
         let began = old.map_or_else(Instant::now, |old| old.began);
         let now = began.elapsed();
         let count = plan.targets.len();
         let slots = plan.targets.iter().enumerate().map(|(place, target)| {
-            let grid = Schedule::new(place, count, target.interval);
             let known = old.and_then(|old| old.slots.iter().find(|slot| *slot.target == *target));
             let last = known.and_then(|slot| slot.last);
+            let fresh = || Schedule::new(place, count, target.interval);
+            let grid = known.map_or_else(fresh, |slot| slot.grid);
             Slot {
-                due: grid.next(last, now),
+                due: known.map_or_else(|| grid.next(last, now), |slot| slot.due),
                 target: Arc::new(target.clone()),
                 grid,
                 last,

@@ -6,13 +6,16 @@ use tokio::task::JoinSet;
 
 use super::Order;
 
-/// Begins to listen. The set owns the task that does; the orders end with it.
-pub fn orders() -> std::io::Result<(mpsc::Receiver<Order>, JoinSet<()>)> {
+/// Where orders come in; they end with the last sender.
+pub fn channel() -> (mpsc::Sender<Order>, mpsc::Receiver<Order>) {
+    mpsc::channel(8)
+}
+
+/// Begins to listen. The set owns the task that does.
+pub fn listen(sender: mpsc::Sender<Order>, tasks: &mut JoinSet<()>) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let (sender, receiver) = mpsc::channel(8);
-    let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         loop {
             let order = tokio::select! {
@@ -25,5 +28,5 @@ pub fn orders() -> std::io::Result<(mpsc::Receiver<Order>, JoinSet<()>)> {
             }
         }
     });
-    Ok((receiver, tasks))
+    Ok(())
 }

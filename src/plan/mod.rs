@@ -96,8 +96,19 @@ pub struct Plan {
     pub alertmanager: Option<Alertmanager>,
     /// The ways out, `direct` first.
     pub routes: Vec<Route>,
-    /// What is checked.
+    /// Files of further targets.
+    pub lists: Lists,
+    /// What is checked, those of the lists too.
     pub targets: Vec<Target>,
+}
+
+/// Files of targets that are read again while the daemon runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// Their paths; the name may have `*` and `?` in it.
+    pub files: Vec<String>,
+    /// How often; none where there are none.
+    pub refresh: Option<Duration>,
 }
 
 /// How lines are logged.
@@ -386,8 +397,21 @@ pub struct Given {
     pub proxies: ProxyVariables,
     /// The files that it names, or why they cannot be read.
     pub files: BTreeMap<PathBuf, Result<Vec<u8>, String>>,
+    /// The lists of targets that it names, in the order of their names.
+    pub lists: Vec<Listed>,
     /// The roots of the host's store, DER, or why there are none.
     pub system_roots: Result<Vec<Vec<u8>>, String>,
+}
+
+/// A list of targets, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The patterns that it was found by.
+    pub patterns: Vec<String>,
+    /// The file.
+    pub file: PathBuf,
+    /// Its text, or why there is none.
+    pub text: Result<String, String>,
 }
 
 impl fmt::Debug for Given {

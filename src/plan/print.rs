@@ -11,13 +11,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site.as_deref().unwrap_or("(no site)");
         writeln!(f, "site {site}, listening on {}", self.listen)?;
-        match &self.state {
-            Some(folder) => writeln!(f, "state: kept over a restart in {}", folder.display())?,
-            None => writeln!(
-                f,
-                "state: not kept over a restart: no [state] dir, and no $STATE_DIRECTORY here"
-            )?,
-        }
+        self.kept(f)?;
         let names = |list: &[Nameserver]| {
             list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };
@@ -31,6 +25,7 @@ impl fmt::Display for Plan {
             let from = leaves(route);
             writeln!(f, "  {}: {}{from}", route.name, through(route))?;
         }
+        self.read_again(f)?;
         writeln!(f, "targets:")?;
         for target in &self.targets {
             self.target(f, target)?;
@@ -139,6 +134,27 @@ fn leaves(route: &Route) -> String {
 }
 
 impl Plan {
+    /// Where the state is kept over a restart.
+    fn kept(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            Some(folder) => writeln!(f, "state: kept over a restart in {}", folder.display())?,
+            None => writeln!(
+                f,
+                "state: not kept over a restart: no [state] dir, and no $STATE_DIRECTORY here"
+            )?,
+        }
+        Ok(())
+    }
+
+    /// Which lists are read again.
+    fn read_again(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(refresh) = self.lists.refresh {
+            let (files, every) = (self.lists.files.join(", "), humantime::format_duration(refresh));
+            writeln!(f, "lists of targets, read again every {every}: {files}")?;
+        }
+        Ok(())
+    }
+
     fn target(&self, f: &mut fmt::Formatter<'_>, target: &Target) -> fmt::Result {
         let Target { name, provider, endpoint, .. } = target;
         let every = humantime::format_duration(target.interval);

@@ -226,7 +226,6 @@ impl Store {
         }
         self.state.checks = checks;
         self.state.targets = targets;
-        self.state.controls.clear();
     }
 
     /// The certificates that are configured from now on.
@@ -321,6 +320,11 @@ impl Store {
             Arc::make_mut(state).unknown = true;
         }
         changes
+    }
+
+    /// Under another plan other control hosts are measured, over other routes.
+    pub fn forget_controls(&mut self) {
+        self.state.controls.clear();
     }
 
     /// A control host was measured.

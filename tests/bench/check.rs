@@ -238,6 +238,7 @@ fn turns(origin: &Origin, proxy: Option<SocketAddr>, once: impl Fn()) -> (f64, f
         variables: BTreeMap::new(),
         proxies: ProxyVariables::default(),
         files: BTreeMap::from([("ca.pem".into(), Ok(origin.pem.clone().into_bytes()))]),
+        lists: Vec::new(),
         system_roots: Ok(Vec::new()),
     };
     let plan = plan::build(&config, &given).0.unwrap();

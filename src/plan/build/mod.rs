@@ -3,6 +3,7 @@
 mod alertmanager;
 mod client_cert;
 mod further;
+mod list;
 mod proxy;
 mod request;
 mod route;
@@ -79,7 +80,7 @@ pub fn build(config: &Config, given: &Given) -> (Option<Plan>, Vec<Problem>) {
     let mut build = Build { given, problems: Vec::new() };
     let plan = build.plan(config);
     let mut problems = build.problems;
-    problems.sort_by_key(|problem| problem.place.as_ref().map_or(usize::MAX, |place| place.start));
+    problems.sort_by_key(Problem::order);
     let sound = problems.iter().all(|problem| problem.warning);
     (plan.filter(|_| sound), problems)
 }
@@ -116,6 +117,7 @@ impl Build<'_> {
         let proxied = routes.iter().filter_map(|named| named.route.as_ref()).any(route::connects);
         let controls = self.controls(config, proxied);
         let portal = self.portal(&config.control.portal_url);
+        let lists = self.lists(config);
         let targets = self.targets(config, &routes);
         let alertmanager = self.alertmanager(&config.alertmanager, &routes);
         let trust = self.trust(&config.trust);
@@ -154,6 +156,7 @@ impl Build<'_> {
             alertmanager,
             control_interval: config.control.interval.get(),
             routes: routes.into_iter().filter_map(|named| named.route).collect(),
+            lists,
             targets,
             listen: listen?,
         })

@@ -1,31 +1,28 @@
 //! Targets: what is asked for, with which key, how often, over which routes.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml::Spanned;
 
 use super::super::{Endpoint, Target, TargetRoute};
+use super::list::Names;
 use super::route::NamedRoute;
 use super::{Build, budget};
-use crate::config::{self, Config, Problem, SecretSource, nearest};
+use crate::config::{self, Config, Place, Problem, SecretSource, nearest};
 use crate::observation::{Needs, Range as Addresses};
 use crate::provider::Provider;
 
 impl Build<'_> {
     pub(super) fn targets(&mut self, config: &Config, routes: &[NamedRoute]) -> Vec<Target> {
-        let mut names = BTreeSet::new();
+        let mut names = Names::new();
         let mut targets = Vec::new();
         for target in &config.target {
-            if let Some(name) = &target.get_ref().name
-                && !names.insert(name.get_ref().clone())
-            {
-                let what = format!("there are two targets `{}`", name.get_ref());
-                self.fault(name.span(), what, "name each target once");
-            }
+            self.takes_name(target, Place { file: None, at: target.span() }, &mut names);
             targets.extend(self.target(target, config, routes));
         }
-        if config.target.is_empty() {
+        targets.extend(self.listed(config, routes, &mut names));
+        // A list may be empty for a while.
+        if config.target.is_empty() && config.target_list.is_empty() {
             let problem = Problem::at(
                 None,
                 "nothing to check",
