@@ -81,6 +81,16 @@ fn field(status: &str, name: &str) -> String {
     line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }
 
+/// Ends a process that outlives `unshare`: who changes its user loses the signal of its parent's death (prctl(2)).
+struct End(u32);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let (Ok(_) | Err(_)) =
+            Command::new("kill").args(["-s", "KILL", &self.0.to_string()]).output();
+    }
+}
+
 /// The process that `unshare` became the parent of.
 fn child_of(process: u32) -> u32 {
     let path = format!("/proc/{process}/task/{process}/children");
@@ -146,12 +156,13 @@ fn the_daemon_runs_in_it_as_nobody_and_can_write_nothing_but_its_state() {
     ground.folder.write("egressd.toml", &inside(&ground, &more));
     let outside = Folder::new();
     let daemon = Daemon::start_by(&outside, image.command(&["run"]));
+    let process = child_of(daemon.pid());
+    let _end = End(process);
     daemon.wait_for("api via direct: works");
     assert_eq!(daemon.get("/-/healthy").0, 200);
-    assert_eq!(daemon.get("/-/ready").0, 200);
+    daemon.wait_until_ready();
     assert!(daemon.get("/metrics").1.contains("egressd_check_up{target=\"api\""));
 
-    let process = child_of(daemon.pid());
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
     assert_eq!(field(&status, "Uid"), "65534\t65534\t65534\t65534");
     assert_eq!(field(&status, "Groups"), "");

@@ -386,11 +386,12 @@ impl Daemon {
                 self.store.unknown(&target, why, process::now())
             }
         };
+        // Who reads of a change can ask for it.
+        self.publish();
         changes.iter().for_each(logging::change);
         if !changes.is_empty() {
             systemd::status(&self.status_line());
         }
-        self.publish();
     }
 
     fn undelivered(&mut self) {

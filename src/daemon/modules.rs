@@ -11,8 +11,11 @@ use crate::plan::Plan;
 /// A file that a module names, at most.
 const NAMED: usize = 1024 * 1024;
 
-/// The modules, and what may surprise in them, rendered; else everything that is wrong.
-pub(super) fn read(plan: &Plan) -> Result<(Option<Arc<Modules>>, Vec<String>), Vec<String>> {
+/// What was read, and what may surprise in it, rendered.
+type Read = (Option<Arc<Modules>>, Vec<String>);
+
+/// The modules; else everything that is wrong, rendered.
+pub(super) fn read(plan: &Plan) -> Result<Read, Vec<String>> {
     let Some(file) = plan.blackbox_modules.as_deref() else { return Ok((None, Vec::new())) };
     if environment::is_writable_by_others(file) {
         return Err(vec![Fault::Writable(file.to_owned()).to_string()]);

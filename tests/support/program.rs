@@ -6,6 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -123,6 +124,15 @@ impl Daemon {
     pub(crate) fn wait_for(&self, text: &str) -> String {
         let lines = self.log.wait_until(|lines| lines.iter().any(|line| line.contains(text)));
         lines.into_iter().find(|line| line.contains(text)).expect("it was there")
+    }
+
+    /// Returns once each check has been made and is served, which where state is kept is after it was kept.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&self) {
+        let asked = Instant::now();
+        while self.get("/-/ready").0 != 200 {
+            assert!(asked.elapsed() < Duration::from_secs(30), "not ready: {:#?}", self.log());
+        }
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
