@@ -59,6 +59,8 @@
 //! - *Vendors' marks beside the verdict*: whom to ask is a guess worth showing, and no rule may lean on it.
 //! - *A lab beside the stories*: a story is evidence as we imagine it; in the lab kernels, firewalls and real
 //!   proxies make it, all names and addresses are drawn, and the truth is written by hand (`tests/lab`).
+//! - *State is kept before it is served*: a counter that comes back smaller after a crash is a reset, and Prometheus would
+//!   count all of it again.
 //! - *Own families for `/metrics`*: the `prometheus` crate's labelled vectors can merge two series, and it writes no
 //!   OpenMetrics.
 

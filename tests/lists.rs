@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::support::ground::{Ground, target};
 use crate::support::http::Behaviour as Http;
-use crate::support::program::{Daemon, run};
+use crate::support::program::{Daemon, run, until};
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 
 struct World {
@@ -76,15 +76,6 @@ fn targets(daemon: &Daemon) -> Vec<String> {
 
 fn is_sound(daemon: &Daemon) -> bool {
     sum(daemon, "egressd_config_last_reload_successful", "") > 0.5
-}
-
-#[track_caller]
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let asked = std::time::Instant::now();
-    while !is_so() {
-        assert!(asked.elapsed() < std::time::Duration::from_secs(30), "{what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

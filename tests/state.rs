@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::ground::{Ground, target};
 use crate::support::http::Behaviour as Http;
-use crate::support::program::{Daemon, egressd};
+use crate::support::program::{Daemon, egressd, until};
 use crate::support::tcp::ClosedPort;
 use crate::support::tls::{Behaviour as Tls, TlsServer};
 use crate::support::wire::Ending;
@@ -78,16 +78,6 @@ fn value(daemon: &Daemon, name: &str, part: &str) -> Option<f64> {
     let text = daemon.get("/metrics").1;
     let of = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(part);
     text.lines().find(of).and_then(|line| line.rsplit_once(' ')?.1.parse().ok())
-}
-
-/// Asks again until it is so.
-#[track_caller]
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let asked = std::time::Instant::now();
-    while !is_so() {
-        assert!(asked.elapsed() < std::time::Duration::from_secs(30), "{what}");
-        std::thread::yield_now();
-    }
 }
 
 /// No counter is smaller than it was.

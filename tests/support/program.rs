@@ -129,10 +129,7 @@ impl Daemon {
     /// Returns once each check has been made and is served, which where state is kept is after it was kept.
     #[track_caller]
     pub(crate) fn wait_until_ready(&self) {
-        let asked = Instant::now();
-        while self.get("/-/ready").0 != 200 {
-            assert!(asked.elapsed() < Duration::from_secs(30), "not ready: {:#?}", self.log());
-        }
+        until("every check was made", || self.get("/-/ready").0 == 200);
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -178,6 +175,16 @@ impl Drop for Daemon {
         if let Some(reader) = self.reader.take() {
             reader.join().ok();
         }
+    }
+}
+
+/// Asks again until it is so.
+#[track_caller]
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let asked = Instant::now();
+    while !is_so() {
+        assert!(asked.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::yield_now();
     }
 }
 
