@@ -55,6 +55,20 @@ const ALERTS: &[(&str, bool)] = &[
         "alertname=EgressUndeterminedBroken severity=critical team=network site=f target=other party=undetermined",
         false,
     ),
+    // Nor does its clock, or its password of the proxy.
+    (
+        "alertname=EgressHostBroken severity=critical team=host site=j target=other party=client",
+        false,
+    ),
+    (
+        "alertname=EgressUndeterminedBroken severity=critical team=network site=j target=other party=undetermined",
+        false,
+    ),
+    (
+        "alertname=EgressCredentialBroken severity=critical team=credential site=k target=other party=credential",
+        false,
+    ),
+    ("alertname=EgressPartyUnsteady severity=critical team=network site=k target=other", false),
     (
         "alertname=EgressDnsBroken severity=critical team=dns site=i target=other party=resolver",
         false,
