@@ -327,6 +327,18 @@ fn days_are_read_of_recorded_series_only() {
     assert!(seen.len() > few.len(), "{seen:?}");
 }
 
+/// Five hundred sites with one revoked key are one message.
+#[test]
+fn what_is_the_same_at_all_sites_is_one_message() {
+    let routing = fs::read_to_string(ROUTING).unwrap();
+    for team in ["account", "request", "provider"] {
+        let matchers = format!("- {{matchers: [team=\"{team}\", severity=\"warning\"]");
+        let route = values(&routing, &matchers);
+        assert_eq!(route.len(), 1, "{team}");
+        assert!(route[0].contains("group_by: [alertname, target]"), "{team}");
+    }
+}
+
 #[test]
 fn each_alert_goes_to_its_team() {
     let table = fs::read_to_string("tests/alerts/routes.txt").unwrap();
