@@ -206,6 +206,26 @@ fn a_clock_that_is_set_back_raises_and_ends_nothing() {
     assert_eq!(after(&[(500, broken(1_000))]), [Vec::<String>::new()]);
 }
 
+/// The state of before a restart may be of another clock, and Alertmanager refuses what ends before it starts.
+#[test]
+fn what_began_in_the_future_begins_now() {
+    let seen = after(&[(1_000, broken(90_000)), (1_179, broken(90_000)), (1_180, broken(90_000))]);
+    assert_eq!(seen, [vec![], vec![], vec!["EgressFirewallBroken".to_owned()]]);
+    let mut standing = Standing::default();
+    for second in [90_000, 90_180, 1_000] {
+        standing.update(&broken(90_000), &origin(), at(second));
+    }
+    let healthy = snapshot([target(Status::Ok, FILTERED, 1_000)]);
+    for shown in [broken(90_000), healthy] {
+        standing.update(&shown, &origin(), at(1_000));
+        let told: serde_json::Value =
+            serde_json::from_str(&json(&standing.alerts(), &origin(), at(1_000))).unwrap();
+        let [alert] = told.as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!(alert["startsAt"], "1970-01-01T00:16:40Z");
+        assert!(alert["startsAt"].as_str() <= alert["endsAt"].as_str(), "{alert}");
+    }
+}
+
 #[test]
 fn it_is_told_in_these_words() {
     let mut standing = Standing::default();

@@ -18,10 +18,12 @@ use crate::probe::Network;
 use crate::publish::alerts::{Alert, Origin, Standing, json};
 use crate::store::Snapshot;
 
+/// Alerts in one request: with their texts less than the 1 MiB at which nginx refuses (`client_max_body_size`).
+const BATCH: usize = 256;
 /// The pause after a first failure; each one after it is twice as long, up to `LONGEST`.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// Between two deliveries at least.
+/// Between two looks, and between two deliveries, at least.
 const GAP: Duration = Duration::from_secs(1);
 
 /// Who is told, and how.
@@ -123,7 +125,8 @@ async fn run(
             show(&alerts, standing.alerts());
             let wait = standing.next(now).map_or(Alertmanager::EVERY, |next| next.max(GAP));
             tokio::select! {
-                changed = snapshots.changed() => if changed.is_err() { return },
+                // Each finished check is a change: one look takes in all of a second.
+                changed = pause_then(&mut snapshots) => if changed.is_err() { return },
                 changed = destinations.changed() => {
                     if changed.is_err() { return }
                     break;
@@ -133,6 +136,13 @@ async fn run(
             }
         }
     }
+}
+
+async fn pause_then(
+    snapshots: &mut watch::Receiver<Arc<Snapshot>>,
+) -> Result<(), watch::error::RecvError> {
+    sleep(GAP).await;
+    snapshots.changed().await
 }
 
 fn show(alerts: &watch::Sender<Arc<Vec<Alert>>>, now: Vec<Alert>) {
@@ -185,7 +195,22 @@ struct Wrong {
     kind: String,
 }
 
+/// Delivers all of them in requests of a size that proxies take; none at all is a request, too.
 async fn deliver(
+    to: &Destination,
+    endpoint: &Endpoint,
+    alerts: &[Alert],
+    now: Timestamp,
+) -> Result<(), Wrong> {
+    let (first, others) = alerts.split_at(alerts.len().min(BATCH));
+    send(to, endpoint, first, now).await?;
+    for batch in others.chunks(BATCH) {
+        send(to, endpoint, batch, now).await?;
+    }
+    Ok(())
+}
+
+async fn send(
     to: &Destination,
     endpoint: &Endpoint,
     alerts: &[Alert],

@@ -4,7 +4,7 @@
 //! cause, and its alert does not. A cause is an annotation: as a label it would make one outage many alerts. What a
 //! dead daemon cannot say (that it is gone) is not here; its alerts end by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -80,6 +80,16 @@ struct Known {
     firing: bool,
 }
 
+impl Known {
+    /// The target that it calls somebody for, because it is broken.
+    fn calls_for(&self) -> Option<&str> {
+        let label = |name| self.alert.labels.get(name).map(String::as_str);
+        let of_party = label("party").is_some() && label("route").is_none();
+        let broken = of_party && label("alertname") != Some(teams::DEGRADED);
+        label("target").filter(|_| broken && self.firing && self.alert.until.is_none())
+    }
+}
+
 /// A counter, and when it last grew.
 #[derive(Clone, Copy, Debug, Default)]
 struct Grown {
@@ -107,7 +117,8 @@ impl Standing {
         let mut before = std::mem::take(&mut self.known);
         for Condition { labels, annotations, since, after } in shown {
             let old = before.remove(&labels).filter(|old| old.alert.until.is_none());
-            let begun = since.unwrap_or(now);
+            // What began in the future was written under another clock.
+            let begun = since.filter(|at| *at <= now).unwrap_or(now);
             let since = old.as_ref().map_or(begun, |old| old.alert.since.min(begun));
             let after = after.mul_f64(origin.hold.div_duration_f64(teams::USUAL));
             let firing = old.is_some_and(|old| old.firing) || age(since, now) >= after;
@@ -152,20 +163,10 @@ impl Standing {
     /// Broken without a break, while no party was named for long enough. What an API itself refused in between
     /// proves the network.
     fn unsteady(&self, snapshot: &Snapshot, origin: &Origin) -> Vec<Condition> {
-        let told = |name: &str| {
-            self.known.values().any(|known| {
-                let label = |name| known.alert.labels.get(name).map(String::as_str);
-                let of_party = label("party").is_some() && label("route").is_none();
-                let broken = of_party && label("alertname") != Some(teams::DEGRADED);
-                known.firing
-                    && known.alert.until.is_none()
-                    && broken
-                    && label("target") == Some(name)
-            })
-        };
+        let told: BTreeSet<&str> = self.known.values().filter_map(Known::calls_for).collect();
         let broken = snapshot.targets.iter().filter(|(name, target)| {
             let proven = matches!(party(target), Party::Account | Party::Request);
-            target.status() == Status::Broken && !proven && !told(name)
+            target.status() == Status::Broken && !proven && !told.contains(&***name)
         });
         let condition = |(name, _): (&std::sync::Arc<str>, _)| {
             let labels = [
@@ -220,14 +221,15 @@ impl Standing {
     }
 }
 
-/// Alerts as the API takes them.
+/// Alerts as the API takes them: what ends before it starts is refused, and a clock may be set back.
 pub fn json(alerts: &[Alert], origin: &Origin, now: Timestamp) -> String {
     let one = |alert: &Alert| {
-        let ends = alert.until.or_else(|| now.checked_add(COUNTS).ok()).unwrap_or(now);
+        let starts = alert.since.min(now);
+        let ends = alert.until.or_else(|| now.checked_add(COUNTS).ok()).unwrap_or(now).max(starts);
         let mut value = json!({
             "labels": alert.labels,
             "annotations": alert.annotations,
-            "startsAt": alert.since.to_string(),
+            "startsAt": starts.to_string(),
             "endsAt": ends.to_string(),
         });
         if let (Some(url), Value::Object(fields)) = (&origin.status_url, &mut value) {
