@@ -34,7 +34,9 @@ impl Reader<'_> {
             }
             "http_headers" => {
                 for (name, value) in self.table(value) {
-                    self.header_of(http, &name.value, &value);
+                    if self.is_name(&name.value, &value) {
+                        self.header_of(http, &name.value, &value);
+                    }
                 }
             }
             "body" => {
@@ -63,11 +65,7 @@ impl Reader<'_> {
 
     /// One value of a header, kept as its name asks for.
     fn header(&mut self, http: &mut Http, name: &str, (text, at): (String, &Node), secret: bool) {
-        let sound =
-            HeaderName::try_from(name).is_ok() && HeaderValue::try_from(text.as_str()).is_ok();
-        if !sound {
-            let what = format!("`{name}` cannot be sent as a header");
-            self.fault(at, what, "write printable characters on one line");
+        if !self.is_name(name, at) || !self.is_line(name, &text, at) {
             return;
         }
         let name = name.to_ascii_lowercase();
@@ -78,6 +76,32 @@ impl Reader<'_> {
         let secret = secret || Secret::is_named(&name);
         let value = if secret { Kept::Secret(Secret::new(text)) } else { Kept::Plain(text) };
         http.headers.push(Header { name, value });
+    }
+
+    /// Whether a header may have this name; else it is said.
+    fn is_name(&mut self, name: &str, at: &Node) -> bool {
+        // RFC 9112 6: what says where a message ends is the sender's to say.
+        let framing = ["content-length", "transfer-encoding"];
+        if framing.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            self.fault(at, format!("`{name}` follows from the body"), "take it out");
+            return false;
+        }
+        let sound = HeaderName::try_from(name).is_ok();
+        if !sound {
+            let what = format!("`{}` cannot be sent as a header", name.escape_default());
+            self.fault(at, what, "write printable characters on one line");
+        }
+        sound
+    }
+
+    /// Whether a header may carry this; else it is said, and what it carries is not.
+    fn is_line(&mut self, name: &str, text: &str, at: &Node) -> bool {
+        let sound = HeaderValue::try_from(text).is_ok();
+        if !sound {
+            let what = format!("`{name}` cannot be sent as a header");
+            self.fault(at, what, "write printable characters on one line");
+        }
+        sound
     }
 
     fn header_of(&mut self, http: &mut Http, name: &str, node: &Node) {
@@ -223,7 +247,11 @@ impl Reader<'_> {
         if let Some(node) = seen.get("proxy_connect_header") {
             for (name, values) in self.table(node) {
                 for value in self.texts(&values) {
-                    headers.push((name.value.to_ascii_lowercase(), value));
+                    if self.is_name(&name.value, &values)
+                        && self.is_line(&name.value, &value, &values)
+                    {
+                        headers.push((name.value.to_ascii_lowercase(), value));
+                    }
                 }
             }
         }

@@ -16,11 +16,24 @@ pub struct Reach {
     pub networks: Vec<Range>,
 }
 
+/// What is public by its number and nearby by its use: translators of one's own network (RFC 8215), which ignore the
+/// bits behind the IPv4 address that they make of it; Teredo, which hides one (RFC 4380 4); protocol assignments
+/// (RFC 6890 2.2.2), where a cloud has its metadata; and the host below a machine of Azure ("What is IP address
+/// 168.63.129.16").
+const NEARBY: [Range; 4] = [
+    Range::v6(0x64, 0xff9b, 1, 48),
+    Range::v6(0x2001, 0, 0, 32),
+    Range::v4([192, 0, 0, 0], 24),
+    Range::v4([168, 63, 129, 16], 32),
+];
+
 impl Reach {
     /// Whether an address may be dialled. One that carries an IPv4 address inside is what that is, too.
     pub fn allows(&self, address: IpAddr) -> bool {
         let listed = |address| self.networks.iter().any(|range| range.contains(address));
-        let one = |address| Class::of(address) == Class::Public || listed(address);
+        let nearby = |address| NEARBY.iter().any(|range| range.contains(address));
+        let public = |address| Class::of(address) == Class::Public && !nearby(address);
+        let one = |address| public(address) || listed(address);
         one(address) && inside(address).is_none_or(one)
     }
 }
@@ -117,6 +130,12 @@ mod tests {
             ("64:ff9b::a9fe:a9fe", false, false),
             ("64:ff9b::a01:203", false, true),
             ("2002:7f00:1::", false, false),
+            ("64:ff9b:1:7f00:0:100:808:808", false, false),
+            ("2001:0:808:808::1", false, false),
+            ("192.0.0.192", false, false),
+            ("168.63.129.16", false, false),
+            ("64:ff9b::a83f:8110", false, false),
+            ("168.63.129.17", true, true),
         ];
         for (address, without, with) in rows {
             let address = address.parse().unwrap();

@@ -77,6 +77,35 @@ FILE:20:30: `bad name` cannot be sent as a header
     assert_eq!(said, expected, "{said}");
 }
 
+/// What a proxy is told is a header too, and none may carry a second one.
+#[test]
+fn what_cannot_be_a_header_is_named() {
+    let text = "\
+egressd: { hosts: [a.test] }
+modules:
+  one:
+    prober: http
+    http:
+      proxy_url: http://proxy.test:3128
+      proxy_connect_header: { X-Team: [\"planted\\r\\nX-Other: 1\"], \"X:\\r\\n\": [a] }
+      headers: { Content-Length: 5 }
+      http_headers: { \"bad name\": { files: [/token] } }
+";
+    let (finished, said) = check(text);
+    assert_eq!(finished.code, 78);
+    let expected = "\
+FILE:7:39: `X-Team` cannot be sent as a header
+    write printable characters on one line
+FILE:7:76: `X:\\r\\n` cannot be sent as a header
+    write printable characters on one line
+FILE:8:34: `Content-Length` follows from the body
+    take it out
+FILE:9:35: `bad name` cannot be sent as a header
+    write printable characters on one line
+";
+    assert_eq!(said, expected, "{said}");
+}
+
 #[test]
 fn what_is_not_done_is_named_and_its_module_refused() {
     let text = "\
