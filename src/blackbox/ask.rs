@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use url::{Host, Url};
 
 use super::{DEFAULT, Header, Kept, Module, Modules, login};
@@ -55,20 +56,18 @@ impl Refusal {
 impl Query {
     /// Reads the part of a URL behind `?`.
     pub fn read(query: &str) -> Result<Self, Refusal> {
-        let mut asked = Self { module: DEFAULT.to_owned(), ..Self::default() };
-        for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "target" => asked.target = value.into_owned(),
-                "module" if !value.is_empty() => asked.module = value.into_owned(),
-                "hostname" if !value.is_empty() => asked.hostname = Some(value.into_owned()),
-                "debug" => asked.debug = value == "true",
-                _ => {}
-            }
-        }
-        if asked.target.is_empty() {
-            return Err(Refusal::bad("Target parameter is missing"));
-        }
-        Ok(asked)
+        // Of several of one name the first counts, as in Go.
+        let first = |name: &str| {
+            let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
+        let written = |name| first(name).filter(|value| !value.is_empty());
+        Ok(Self {
+            target: written("target").ok_or_else(|| Refusal::bad("Target parameter is missing"))?,
+            module: written("module").unwrap_or_else(|| DEFAULT.to_owned()),
+            hostname: written("hostname"),
+            debug: first("debug").is_some_and(|debug| debug == "true"),
+        })
     }
 
     /// The module that is meant, if it can be had.
@@ -100,14 +99,10 @@ pub fn time_for(module: Option<Duration>, header: Option<&str>) -> Result<Durati
             }
         },
     };
-    let most = scrape - OFFSET;
+    let most = if scrape > OFFSET { scrape - OFFSET } else { scrape / 2.0 };
     let own = module.map(|module| module.as_secs_f64()).filter(|own| *own > 0.0);
-    let seconds = match own {
-        Some(own) if own < most || most <= 0.0 => own,
-        Some(_) => most,
-        None if most <= 0.0 => scrape / 2.0,
-        None => most,
-    };
+    // What comes after the scrape has ended is heard by nobody.
+    let seconds = own.map_or(most, |own| own.min(most));
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(1)))
 }
 
@@ -274,6 +269,11 @@ fn request(
             Kept::File(prefix, _) => Secret::new(format!("{prefix}{}", of_file.expose())),
             Kept::Basic(user, _) => login::basic(user, of_file.expose()),
         };
+        if HeaderValue::try_from(secret.expose()).is_err() {
+            let place = header.source().map(|source| format!("{source}: ")).unwrap_or_default();
+            let why = format!("{place}no line that the header {} can carry", header.name);
+            return Err(Refusal { status: 500, why });
+        }
         own.secrets.push((header.name.clone(), secret));
     }
     Ok(own)
@@ -295,6 +295,7 @@ mod tests {
             (9.5, None, 9.5),
             (0.0, None, 119.5),
             (0.0, Some("0.4"), 0.2),
+            (10.0, Some("0.4"), 0.2),
         ];
         for (module, header, expected) in rows {
             let module = Some(Duration::from_secs_f64(module));
@@ -312,6 +313,7 @@ mod tests {
         let whole = Ok("http://example.com/a%3Ab".to_owned());
         assert_eq!(target("target=http://example.com/a%253Ab"), whole);
         assert_eq!(target("target=http%3A%2F%2Fexample.com%2Fa%253Ab"), whole);
+        assert_eq!(target("target=a&target=b"), Ok("a".to_owned()));
         assert_eq!(target("module=x").unwrap_err().why, "Target parameter is missing");
         assert_eq!(url("example.com").unwrap().as_str(), "http://example.com/");
         assert_eq!(url("HtTpS://example.com").unwrap().as_str(), "https://example.com/");

@@ -2,9 +2,10 @@
 //! nothing: what is asked here is no check.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
 
 use super::inquiry::{Context, Memory, inquire};
 use super::{controls::Controls, keys};
@@ -18,6 +19,8 @@ use crate::publish::server::{Asked, Reply};
 
 /// Probes at the same time.
 const AT_ONCE: usize = 4;
+/// Probes that wait for one of them to end.
+const WAITING: usize = 16;
 
 /// The modules in force, with what walks their trips.
 pub struct Probes {
@@ -28,7 +31,13 @@ pub struct Probes {
     known: (Arc<Controls>, Vec<Route>),
     /// What is tried over the others, which have no login here: it must not be taken for what the daemon's own show.
     own: Arc<Controls>,
-    places: Semaphore,
+    places: Arc<Places>,
+}
+
+/// Who may go, and who may wait for it: the web port has to stay open for others.
+struct Places {
+    inside: Semaphore,
+    going: Semaphore,
 }
 
 impl std::fmt::Debug for Probes {
@@ -62,7 +71,8 @@ impl Probes {
         plan.targets = Vec::new();
         let same = plan.routes.iter().filter(|route| theirs.contains(route)).cloned().collect();
         let own = Arc::new(Controls::new(Arc::new(plan.clone()), Arc::clone(&network)));
-        let places = Semaphore::new(AT_ONCE);
+        // Those of before a reload may still be under way.
+        let places = old.map(|old| Arc::clone(&old.places)).unwrap_or_default();
         Ok(Self { modules, plan, network, known: (controls, same), own, places })
     }
 
@@ -87,13 +97,12 @@ impl Probes {
     async fn probe(&self, asked: &Asked) -> Result<Reply, Refusal> {
         let query = Query::read(&asked.query)?;
         let module = query.module(&self.modules)?;
-        let time = time_for(module.timeout, asked.scrape_timeout.as_deref())?;
-        let plan = planned(&self.plan, (module, &query), time, keys::as_kept)?;
-        let Ok(_place) = self.places.try_acquire() else {
-            let why =
-                format!("{AT_ONCE} probes are under way: ask less often, or add a [[target]]");
-            return Err(Refusal { status: 503, why });
-        };
+        let whole = time_for(module.timeout, asked.scrape_timeout.as_deref())?;
+        let mut plan = planned(&self.plan, (module, &query), whole, keys::as_kept)?;
+        let asked_at = Instant::now();
+        let _place = self.places.take(whole / 2).await?;
+        let time = whole.saturating_sub(asked_at.elapsed());
+        plan.targets.iter_mut().for_each(|target| target.timeout = time);
         let Some(target) = plan.targets.first().cloned().map(Arc::new) else {
             return Err(Refusal::bad("the target is none"));
         };
@@ -118,7 +127,7 @@ impl Probes {
         let judged = judge(module, trip, verdict);
         let seconds = begun.elapsed().as_secs_f64();
         let seconds = if report.experiments.is_empty() { seconds } else { trip.seconds };
-        let numbers = Numbers { seconds, timeout: time.as_secs_f64() };
+        let numbers = Numbers { seconds, timeout: whole.as_secs_f64() };
         let metrics = blackbox::render(&families(trip, &judged, numbers));
         let body = if query.debug {
             blackbox::debug_text((module, &query), trip, (&judged, verdict), &metrics)
@@ -126,6 +135,32 @@ impl Probes {
             metrics
         };
         Ok(Reply { status: 200, content_type: CONTENT_TYPE, body })
+    }
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let inside = Semaphore::new(AT_ONCE + WAITING);
+        Self { inside, going: Semaphore::new(AT_ONCE) }
+    }
+}
+
+impl Places {
+    /// A place, once there is one. Whoever goes away leaves it.
+    async fn take(
+        &self,
+        most: Duration,
+    ) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Refusal> {
+        let full = || {
+            let why =
+                format!("{AT_ONCE} probes are under way: ask less often, or add a [[target]]");
+            Refusal { status: 503, why }
+        };
+        let inside = self.inside.try_acquire().map_err(|_full| full())?;
+        match timeout(most, self.going.acquire()).await {
+            Ok(Ok(going)) => Ok((inside, going)),
+            Ok(Err(_)) | Err(_) => Err(full()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What `/probe` refuses: whoever may ask must not make this host a way into its own network.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::Bench;
@@ -140,6 +141,47 @@ fn probes_are_few_and_end_in_time() {
     );
 }
 
+/// A place is left by who goes away, and taken by who waits for it.
+#[test]
+fn a_probe_that_nobody_waits_for_any_more_leaves_its_place() {
+    let silent = HttpServer::start(Http::NoAnswer);
+    let bench = Bench::new(&[silent.address().port()], &[("m", "")]);
+    let target = format!("http://{}/", silent.address());
+    let query = format!("module=m&target={target}");
+    let four: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(bench.daemon.address()).unwrap();
+            write!(stream, "GET /probe?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    silent.wait_requests(4);
+    std::thread::scope(|scope| {
+        let fifth =
+            scope.spawn(|| bench.ask(&query, &[("X-Prometheus-Scrape-Timeout-Seconds", "4")]));
+        drop(four);
+        silent.wait_requests(5);
+        let fifth = fifth.join().unwrap();
+        assert!(!fifth.success());
+        assert_eq!(fifth.value("probe_timeout_seconds"), Some(3.5));
+    });
+}
+
+/// A secret that came with a second line is a fault of here, and no network's.
+#[test]
+fn a_secret_that_no_header_can_carry_is_not_sent() {
+    let world = Ground::new();
+    let server = page();
+    let token = world.folder.write("token", "sesame\r\nX-Other: 1\n");
+    let file = format!("bearer_token_file: {}", token.display());
+    let bench = Bench::on(world, &[server.address().port()], &[("m", &file)], "");
+    let probe = bench.probe("m", &format!("https://{}/", server.address()));
+    let why =
+        format!("file {}: no line that the header authorization can carry\n", token.display());
+    assert_eq!((probe.status, probe.body), (500, why));
+    assert!(server.requests().is_empty());
+}
+
 /// BX03: what a module proves itself with is nowhere to be read.
 #[test]
 fn secrets_are_shown_nowhere() {
@@ -152,10 +194,11 @@ fn secrets_are_shown_nowhere() {
     let lines = "headers: { Authorization: Bearer planted-one, X-Plain: shown }\nhttp_headers:\n  X-Api-Key:\n    secrets: [planted-two]\n  X-Auth-Token: { values: [planted-three] }\n";
     let basic = "basic_auth: { username: user, password: planted-four }";
     let proxy = "proxy_url: http://user:planted-five@127.0.0.1:9";
-    let modules = [("m", lines), ("b", basic), ("p", proxy)];
+    let bare = "proxy_url: user:planted-seven@127.0.0.1:9\nmethod: POST\nbody: key=planted-eight";
+    let modules = [("m", lines), ("b", basic), ("p", proxy), ("s", bare)];
     let bench =
         Bench::on(world, &[server.address().port()], &modules, "[log]\nfilter = \"trace\"\n");
-    for module in ["m", "b", "p"] {
+    for module in ["m", "b", "p", "s"] {
         let query = format!(
             "module={module}&target=https://{}/?key=planted-six&debug=true",
             server.address()
