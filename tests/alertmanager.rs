@@ -190,6 +190,7 @@ fn nothing_is_told_over_a_chain_that_does_not_verify() {
     assert!(line.contains(&server.address().to_string()), "{line}");
     assert!(server.requests().is_empty());
     // The other of the cluster is told all the same.
+    daemon.wait_for("api via direct: works");
     world.api.set(Tls::AfterHello(Ending::Reset));
     daemon.wait_for("before=\"ok\"");
     trusted.wait_for_request(|request| request.body.len() > 2);
