@@ -183,6 +183,19 @@ fn lists_that_cannot_be_read_or_contradict_each_other_are_bad_ones() {
         ),
         ("EOF while parsing a list", Box::new(|| world.text("b.json", &"[".repeat(100_000)))),
         (
+            "a.json: there is more than this",
+            Box::new(|| {
+                world.text("a.json", &format!("[{}1]", "1,".repeat(1_000_000)));
+            }),
+        ),
+        (
+            "a login inside of a URL is not sent",
+            Box::new(|| {
+                let url = "\"https://user:s3cret@x.example.com/\"";
+                world.text("b.json", &format!("[{{\"targets\":[{url},{url}]}}]"));
+            }),
+        ),
+        (
             "there are more than 10000 targets",
             Box::new(|| {
                 let urls: Vec<String> =
@@ -197,9 +210,13 @@ fn lists_that_cannot_be_read_or_contradict_each_other_are_bad_ones() {
         let told = || daemon.log().iter().skip(begun).any(|line| line.contains(reason));
         until(reason, || told() && !is_sound(&daemon));
         assert_eq!(targets(&daemon), ["one", "two"], "{reason}");
+        world.list("a.json", &["one"]);
         world.list("b.json", &["two"]);
         until("it is good again", || is_sound(&daemon));
     }
+    let log = daemon.log();
+    assert!(!log.iter().any(|line| line.contains("s3cret")));
+    assert!(log.len() < 1000, "{}", log.len());
 }
 
 #[test]

@@ -16,6 +16,8 @@ use super::{Period, Problem, Target, TargetRoute, Text, nearest};
 
 /// Targets of all lists together at most.
 pub const MOST: usize = 10_000;
+/// Faults of one list that are told; there may be as many as it has bytes.
+pub const TOLD: usize = 100;
 /// Bytes of a name at most.
 const LONGEST: usize = 64;
 /// What begins a setting, and the settings.
@@ -42,6 +44,9 @@ pub fn list(text: &str) -> (Vec<Spanned<Target>>, Vec<Problem>) {
     let mut reading = Reading { text, targets: Vec::new(), problems: Vec::new() };
     if let Some(groups) = reading.json::<Vec<&RawValue>>(text) {
         for group in groups {
+            if reading.is_enough() {
+                break;
+            }
             if let Some(group) = reading.json::<Group<'_>>(group.get()) {
                 reading.group(&group);
             }
@@ -79,6 +84,11 @@ impl<'a> Reading<'a> {
         };
         self.problems.push(problem);
         None
+    }
+
+    /// Whether what follows changes nothing: there are too many targets, or too many faults.
+    fn is_enough(&self) -> bool {
+        self.targets.len() > MOST || self.problems.len() > TOLD
     }
 
     /// Where a part of the text stands in it.
@@ -129,6 +139,9 @@ impl<'a> Reading<'a> {
             self.fault(name.span(), what, "give each target that has a name a group of its own");
         }
         for raw in &group.targets {
+            if self.is_enough() {
+                return;
+            }
             let Some(url) = self.string(raw) else { continue };
             let place = url.span();
             let named = name.clone().filter(|_| group.targets.len() == 1);
@@ -171,11 +184,15 @@ fn routes(text: &Spanned<String>) -> Vec<Spanned<TargetRoute>> {
     names.map(|name| Spanned::new(text.span(), of(name))).collect()
 }
 
-/// The name of a target that has none: its URL without scheme and query, what no name has as `_`.
+/// The name of a target that has none: its URL without scheme, login and query, what no name has as `_`.
 fn name_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // A login is a fault, and is not told where that is told.
+    let (authority, below) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let name: String = rest.chars().map(|c| if sound(c) { c } else { '_' }).collect();
+    let letters = host.chars().chain(below.chars());
+    let name: String = letters.map(|c| if sound(c) { c } else { '_' }).collect();
     name.trim_matches('_').to_owned()
 }

@@ -27,11 +27,17 @@ impl Build<'_> {
                 Ok(text) => {
                     let (written, problems) = list::list(text);
                     self.problems.extend(problems);
+                    let mut faults = problems_of(&self.problems, from);
                     for target in written {
+                        if faults > list::TOLD || targets.len() > list::MOST {
+                            break;
+                        }
+                        let before = self.problems.len();
                         let target = settled(target, config);
                         let place = Place { file: Some(listed.file.clone()), at: target.span() };
                         self.takes_name(&target, place, names);
                         targets.extend(self.target(&target, config, routes));
+                        faults += problems_of(&self.problems, before);
                     }
                 }
                 Err(why) => self.problems.push(Problem::at(
@@ -45,15 +51,12 @@ impl Build<'_> {
                 let help = "give some of them to another egressd";
                 self.problems.push(Problem::at(None, what, help));
             }
-            for problem in self.problems.iter_mut().skip(from) {
-                problem.file = Some(listed.file.clone());
-            }
-            // What is wrong with the labels of a group is wrong with each of its targets.
-            let told = self.problems.split_off(from);
-            for problem in told {
-                if !self.problems.contains(&problem) {
-                    self.problems.push(problem);
-                }
+            let told = told(self.problems.split_off(from));
+            let file = Some(&listed.file);
+            let told = told.into_iter().map(|problem| Problem { file: file.cloned(), ..problem });
+            self.problems.extend(told);
+            if targets.len() > list::MOST {
+                break;
             }
         }
         targets
@@ -108,6 +111,31 @@ impl Build<'_> {
         }
         lists
     }
+}
+
+/// How many faults there are from here on.
+fn problems_of(problems: &[Problem], from: usize) -> usize {
+    problems.iter().skip(from).filter(|problem| !problem.warning).count()
+}
+
+/// What is told of a list: each problem once, faults first, and not more than anybody reads.
+fn told(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| problem.warning);
+    let mut told: Vec<Problem> = Vec::new();
+    for problem in problems {
+        // What is wrong with the labels of a group is wrong with each of its targets.
+        if told.contains(&problem) {
+            continue;
+        }
+        if told.len() == list::TOLD {
+            let more = Problem::at(None, "there is more than this", "mend what is told here first");
+            let only_warnings = told.iter().all(|problem| problem.warning);
+            told.push(if only_warnings { more.as_warning() } else { more });
+            break;
+        }
+        told.push(problem);
+    }
+    told
 }
 
 /// A target for which all times are written: what is wrong with them is wrong at its place, in its file.
