@@ -300,6 +300,43 @@ fn a_directory_that_is_not_to_be_had_and_one_that_is_taken_are_said() {
     daemon.wait_for("state: write to ");
     until("it serves", || daemon.get("/-/ready").0 == 200);
     assert_eq!(daemon.stop().code(), Some(0));
+    // A pipe that nobody writes to is not waited for.
+    fs::remove_file(world.dir()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(world.dir()).status().unwrap().success());
+    let daemon = world.start(&world.api());
+    until("it serves", || daemon.get("/-/ready").0 == 200);
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn what_is_kept_of_the_future_or_twice_is_no_more_than_can_be() {
+    let world = World::new();
+    let daemon = world.start(&world.api());
+    until("it is checked", || daemon.get("/-/ready").0 == 200);
+    daemon.stop();
+    let mut document = world.document();
+    let future = Value::from("2099-01-01T00:00:00Z");
+    let mut check = document["checks"][0].clone();
+    check["steady"]["since"] = future.clone();
+    check["checked"] = future.clone();
+    check["worked"] = future.clone();
+    check["finished"] = vec![serde_json::json!(["ok", "ok", 1_u64 << 53]); 3000].into();
+    document["checks"] = vec![check; 3].into();
+    document["targets"][0]["since"] = future;
+    fs::write(world.file(), document.to_string()).unwrap();
+    let daemon = world.start(&world.api());
+    daemon.wait_for("counters of 1 checks go on, 1 verdicts stand");
+    let now = jiff::Timestamp::now().as_second() as f64 + 1.0;
+    for name in [
+        "egressd_verdict_since_timestamp_seconds",
+        "egressd_target_verdict_since_timestamp_seconds",
+    ] {
+        let since = value(&daemon, name, "\"api\"").unwrap();
+        assert!(since <= now, "{name} {since}");
+    }
+    let most = value(&daemon, "egressd_checks_total", "\"ok\"").unwrap();
+    assert!(most <= (1_u64 << 53) as f64 + 8.0, "{most}");
+    assert_eq!(daemon.stop().code(), Some(0));
 }
 
 #[test]

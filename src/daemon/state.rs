@@ -24,11 +24,14 @@ use crate::store::{CheckId, Document, Snapshot};
 const NAMES: [&str; 3] = ["state.json", "state.json.new", "state.json.bad"];
 /// Bytes of it at most.
 const LIMIT: u64 = 32 << 20;
-/// Between two writes at least, and how many times as long as one takes: a disk has other work.
+/// Between two writes at least, and how many times as long as one takes: a disk has other work, and wears.
 const GAP: Duration = Duration::from_secs(1);
 const SHARE: u32 = 9;
 /// Between two writes at most, and how long a publication waits for a disk that hangs.
 const LONGEST_GAP: Duration = Duration::from_secs(4);
+/// Bytes a second at most while no verdict changes, and how long counters wait for that at most.
+const RATE: usize = 32 << 10;
+const QUIET: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What the last write may take.
 const LAST: Duration = Duration::from_secs(2);
@@ -79,8 +82,11 @@ struct Desk {
 #[derive(Debug, Default)]
 struct Slot {
     newest: Option<(u64, Arc<Snapshot>)>,
-    /// Since when something is not published yet.
-    behind: Option<Instant>,
+    /// What was handed over last, and whether anything but counters has changed since the last write.
+    before: Option<Arc<Snapshot>>,
+    is_news: bool,
+    /// Since when one is being written.
+    writing: Option<Instant>,
     stop: bool,
     ended: bool,
 }
@@ -97,7 +103,9 @@ impl Keeper {
         {
             warn!("state: make {}: {error}", folder.display());
         }
-        let lock = File::open(&folder).ok();
+        // A pipe is no folder, and is not waited for.
+        let flags = libc::O_DIRECTORY | libc::O_NONBLOCK;
+        let lock = OpenOptions::new().read(true).custom_flags(flags).open(&folder).ok();
         if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
             warn!(
                 "state: another egressd keeps its state in {}: nothing is kept",
@@ -148,10 +156,11 @@ impl Keeper {
     /// Hands one over, to be published when it is written; whether that can be waited for.
     pub(super) fn take(&self, number: u64, snapshot: Arc<Snapshot>) -> bool {
         let mut slot = lock(&self.desk.slot);
-        let behind = *slot.behind.get_or_insert_with(Instant::now);
+        slot.is_news |= slot.before.as_ref().is_none_or(|before| snapshot.is_news_after(before));
+        slot.before = Some(Arc::clone(&snapshot));
         slot.newest = Some((number, snapshot));
         self.desk.bell.notify_all();
-        self.thread.is_some() && behind.elapsed() < PATIENCE
+        self.thread.is_some() && slot.writing.is_none_or(|since| since.elapsed() < PATIENCE)
     }
 
     /// Writes what is newest, and ends.
@@ -177,7 +186,8 @@ impl Desk {
         let mut told = false;
         while let Some((number, snapshot)) = self.next() {
             let began = Instant::now();
-            match write(folder, &Document::of(&snapshot, process::now()).text()) {
+            let text = Document::of(&snapshot, process::now()).text();
+            match write(folder, &text) {
                 Ok(()) if told => {
                     told = false;
                     info!("state: it is kept again in {}", folder.display());
@@ -195,9 +205,14 @@ impl Desk {
             }
             outlet.put(number, snapshot);
             let mut slot = lock(&self.slot);
-            slot.behind = slot.newest.as_ref().map(|_| Instant::now());
+            slot.writing = None;
             let gap = (began.elapsed() * SHARE).clamp(GAP, LONGEST_GAP);
             let waited = self.bell.wait_timeout_while(slot, gap, |slot| !slot.stop);
+            let (slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            // A verdict goes on at once, what only counts as the disk can bear it.
+            let quiet = rest(text.len()).saturating_sub(gap);
+            let idle = |slot: &mut Slot| !slot.stop && !slot.is_news;
+            let waited = self.bell.wait_timeout_while(slot, quiet, idle);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
     }
@@ -206,8 +221,17 @@ impl Desk {
     fn next(&self) -> Option<(u64, Arc<Snapshot>)> {
         let idle = |slot: &mut Slot| slot.newest.is_none() && !slot.stop;
         let waited = self.bell.wait_while(lock(&self.slot), idle);
-        waited.unwrap_or_else(PoisonError::into_inner).newest.take()
+        let mut slot = waited.unwrap_or_else(PoisonError::into_inner);
+        slot.is_news = false;
+        slot.writing = slot.newest.as_ref().map(|_| Instant::now());
+        slot.newest.take()
     }
+}
+
+/// How long so many bytes are enough for.
+fn rest(bytes: usize) -> Duration {
+    let millis = u64::try_from(bytes.saturating_mul(1000) / RATE).unwrap_or(u64::MAX);
+    Duration::from_millis(millis).min(QUIET)
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -278,4 +302,17 @@ fn by(route: &Route) -> String {
         way.push_str(&format!(" on {interface}"));
     }
     way
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_counts_is_written_as_the_disk_can_bear_it() {
+        assert_eq!(rest(0), Duration::ZERO);
+        assert_eq!(rest(RATE), Duration::from_secs(1));
+        assert_eq!(rest(200 << 10), Duration::from_millis(6250));
+        assert_eq!([rest(20 << 20), rest(usize::MAX)], [QUIET; 2]);
+    }
 }

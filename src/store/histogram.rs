@@ -74,9 +74,9 @@ impl Histogram {
     /// Adds another one's observations.
     pub fn merge(&mut self, other: &Self) {
         for (count, theirs) in self.counts.iter_mut().zip(other.counts) {
-            *count += theirs;
+            *count = count.saturating_add(theirs);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum += other.sum;
     }
 

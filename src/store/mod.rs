@@ -174,6 +174,27 @@ impl Snapshot {
     pub fn is_ready(&self) -> bool {
         self.checks.values().all(|check| check.is_fresh)
     }
+
+    /// Whether more than counters, times and evidence differs from an older one.
+    pub fn is_news_after(&self, old: &Self) -> bool {
+        let own = |of: &Self| (of.own.reload_ok, of.own.reloaded, of.own.panics);
+        let target = |(new, old): (&Arc<Target>, &Arc<Target>)| {
+            let same = new.status() == old.status() && new.since == old.since;
+            Arc::ptr_eq(new, old) || (same && new.declared == old.declared)
+        };
+        let check = |(new, old): (&Arc<Check>, &Arc<Check>)| {
+            let same = new.status() == old.status() && new.steady.since == old.steady.since;
+            let same = same && new.is_fresh == old.is_fresh && new.latest == old.latest;
+            Arc::ptr_eq(new, old) || (same && new.id == old.id && new.place == old.place)
+        };
+        own(self) != own(old)
+            || self.site != old.site
+            || self.controls != old.controls
+            || self.targets.len() != old.targets.len()
+            || self.checks.len() != old.checks.len()
+            || !self.targets.values().zip(old.targets.values()).all(target)
+            || !self.checks.values().zip(old.checks.values()).all(check)
+    }
 }
 
 /// Between two looks at most.

@@ -179,21 +179,22 @@ impl KeptCheck {
         let mut lengths = self.verdict_seconds.iter().map(|kept| kept.seconds);
         counts.all(|count| count <= MOST)
             && self.steady.changes <= MOST
+            && self.phases.len() <= Phase::ALL.len()
             && self.phases.iter().all(|(_, times)| times.is_sound(MOST))
             && lengths.all(is_length)
             && is_length(self.seconds)
     }
 
     /// Gives a check what is kept of it.
-    fn restore(&self, check: &mut Check, stands: bool) {
+    fn restore(&self, check: &mut Check, stands: bool, now: Timestamp) {
         for (status, network, count) in &self.finished {
-            *check.finished.entry((*status, *network)).or_default() += count;
+            sum(check.finished.entry((*status, *network)).or_default(), *count);
         }
         for (layer, kind, count) in &self.failures {
-            *check.failures.entry((layer.clone(), kind.clone())).or_default() += count;
+            sum(check.failures.entry((layer.clone(), kind.clone())).or_default(), *count);
         }
         for (control, count) in &self.experiments {
-            *check.experiments.entry(*control).or_default() += count;
+            sum(check.experiments.entry(*control).or_default(), *count);
         }
         for (phase, times) in &self.phases {
             check.phases.entry(*phase).or_default().merge(times);
@@ -206,16 +207,24 @@ impl KeptCheck {
             };
             check.spent.add(Stood { status: *status, by }, *seconds);
         }
-        check.worked = self.worked;
+        // A clock that was set back in between is no news from the future.
+        let past = |at: Option<Timestamp>| at.map(|at| at.min(now));
+        check.worked = past(self.worked);
         if stands && self.steady.verdict.is_some() {
             check.steady = self.steady.clone();
+            check.steady.since = past(self.steady.since);
             check.unknown = None;
-            check.checked = self.checked;
+            check.checked = past(self.checked);
             check.seconds = self.seconds;
         } else {
             check.steady.changes = self.steady.changes;
         }
     }
+}
+
+/// A document may name a series twice; their sum stays one that the next document may hold.
+fn sum(counter: &mut u64, more: u64) {
+    *counter = counter.saturating_add(more).min(MOST);
 }
 
 impl Store {
@@ -247,14 +256,18 @@ impl Store {
         let mut restored = Restored::default();
         let watched = self.state.watched;
         let mut standing = std::collections::BTreeSet::new();
+        let mut known = std::collections::BTreeSet::new();
         for kept in &document.checks {
+            if !known.insert((&kept.id.target, &kept.id.route)) {
+                continue;
+            }
             let Some(check) = self.state.checks.get_mut(&kept.id) else { continue };
             // One that has begun in this process already keeps what it has.
             if check.place != kept.place || check.is_fresh || check.checked.is_some() {
                 continue;
             }
             let check = Arc::make_mut(check);
-            kept.restore(check, stands);
+            kept.restore(check, stands, now);
             restored.checks += 1;
             if check.verdict().is_some() {
                 check.stand(watched);
@@ -268,7 +281,7 @@ impl Store {
             {
                 let target = Arc::make_mut(target);
                 target.verdict = Some(kept.verdict.clone());
-                target.since = kept.since;
+                target.since = kept.since.map(|since| since.min(now));
             }
         }
         restored
