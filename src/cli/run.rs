@@ -70,13 +70,13 @@ fn serve(loaded: Loaded, source: Arc<Source>) -> Result<(), Fault> {
 fn reload(source: Arc<Source>) -> Reload {
     Box::new(move |old, order| {
         let again = source.again(!matches!(order, Order::Lists));
-        let is_sound = again.wrong.is_empty();
+        let is_sound = again.is_sound;
         let told = again.wrong.join("\n");
         let Some(loaded) = again.loaded else {
             error!("reload: the old plan stays in force: {told}");
             return Reloaded::default();
         };
-        if !is_sound {
+        if !again.wrong.is_empty() {
             error!("reload: the last good lists stay in force: {told}");
         }
         loaded.warnings.iter().for_each(|warning| warn!("{warning}"));

@@ -1,7 +1,7 @@
 //! At what second a silent connection is cut: several with silences of their own, spread up to the limit, and
 //! again between the longest that lived and the shortest that died, until that is about a second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,6 +139,7 @@ fn next(trip: &Trip, limit: Duration, died_again: bool) -> Vec<Duration> {
 pub(super) struct Holds {
     tasks: JoinSet<(CheckId, bool)>,
     due: BTreeMap<CheckId, Instant>,
+    running: BTreeSet<CheckId>,
 }
 
 impl Holds {
@@ -170,13 +171,23 @@ impl Holds {
         self.due.insert(id.clone(), Instant::now() + again);
         let (controls, target, route) =
             (Arc::clone(controls), Arc::new(target.clone()), route.clone());
+        self.running.insert(id.clone());
         self.tasks.spawn(async move { (id, beside(controls, target, route).await) });
+    }
+
+    /// Under another setup what is under way is begun anew, and what was found of these targets is not looked for
+    /// again before its time.
+    pub(super) fn under_another(&mut self, stays: impl Fn(&str) -> bool) {
+        let running = std::mem::take(&mut self.running);
+        self.tasks = JoinSet::new();
+        self.due.retain(|id, _| stays(&id.target) && !running.contains(id));
     }
 
     /// The end of one; none while there is none.
     pub(super) async fn ended(&mut self) -> Option<Result<(), JoinError>> {
         let ended = self.tasks.join_next().await?;
         Some(ended.map(|(id, found)| {
+            self.running.remove(&id);
             if !found {
                 self.due.insert(id, Instant::now() + SOON);
             }
@@ -213,6 +224,17 @@ mod tests {
         let dead = held.iter().filter(|(_, _, end)| *end == HeldEnd::Silent);
         let dead = dead.map(|(asked, ..)| *asked).fold(f64::INFINITY, f64::min);
         assert!(dead >= cut && dead - cut < 1.0, "{dead}");
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_not_looked_for_again_because_another_target_came() {
+        let id = |target: &str| CheckId { target: target.into(), route: "direct".into() };
+        let due = ["found", "gone", "under way"].map(|name| (id(name), Instant::now() + RARE));
+        let running = BTreeSet::from([id("under way")]);
+        let mut holds = Holds { due: due.into(), running, tasks: JoinSet::new() };
+        holds.under_another(|target| target != "gone");
+        assert_eq!(holds.due.into_keys().collect::<Vec<_>>(), [id("found")]);
+        assert!(holds.running.is_empty());
     }
 
     #[test]

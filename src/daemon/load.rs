@@ -48,7 +48,7 @@ pub fn load(file: Option<&Path>) -> Result<Loaded, Fault> {
     let written = Written::of(file)?;
     let config = config::parse(&written.text);
     let given = environment::read(&config.0);
-    written.judge(&config, &given).map_err(|told| Fault::Wrong(told.lines))
+    written.judge(&config, &given, None).map_err(|told| Fault::Wrong(told.lines))
 }
 
 /// A configuration's name and text.
@@ -86,8 +86,13 @@ impl Written {
         Ok(Self { name: path.display().to_string(), text })
     }
 
-    /// The plan, or every problem in the order of the texts.
-    fn judge(&self, parsed: &(Config, Vec<Problem>), given: &Given) -> Result<Loaded, Told> {
+    /// The plan, or every problem in the order of the texts. Modules that are in force are not read again.
+    fn judge(
+        &self,
+        parsed: &(Config, Vec<Problem>),
+        given: &Given,
+        in_force: Option<&Option<Arc<Modules>>>,
+    ) -> Result<Loaded, Told> {
         let (config, mut problems) = (&parsed.0, parsed.1.clone());
         let unread = !problems.is_empty();
         let (plan, more) = plan::build(config, given);
@@ -109,7 +114,8 @@ impl Written {
             let faults = problems.into_iter().filter(|problem| !problem.warning);
             return Err(Told { lines, lists: faults.filter_map(|problem| problem.file).collect() });
         };
-        let modules = match modules::read(&plan) {
+        let read = || modules::read(&plan);
+        let modules = match in_force.map_or_else(read, |known| Ok((known.clone(), Vec::new()))) {
             Ok((modules, more)) => {
                 lines.extend(more);
                 modules
@@ -135,6 +141,9 @@ struct Known {
     /// Those of them that are in force.
     good: Vec<Listed>,
     lists: Lists,
+    modules: Option<Arc<Modules>>,
+    /// Whether the configuration is in force as it was read last.
+    is_whole: bool,
 }
 
 /// What was loaded again.
@@ -144,6 +153,8 @@ pub struct Again {
     pub loaded: Option<Loaded>,
     /// What is wrong, rendered; of lists that are wrong the last good ones are in it.
     pub wrong: Vec<String>,
+    /// Whether all is in force as it was read last: the configuration, and each list.
+    pub is_sound: bool,
 }
 
 impl Source {
@@ -152,9 +163,11 @@ impl Source {
         let written = Written::of(file)?;
         let parsed = config::parse(&written.text);
         let given = environment::read(&parsed.0);
-        let loaded = written.judge(&parsed, &given).map_err(|told| Fault::Wrong(told.lines))?;
+        let judged = written.judge(&parsed, &given, None);
+        let loaded = judged.map_err(|told| Fault::Wrong(told.lines))?;
         let (seen, good) = (given.lists.clone(), given.lists);
-        let known = Known { written, seen, good, lists: loaded.plan.lists.clone() };
+        let (lists, modules) = (loaded.plan.lists.clone(), loaded.modules.clone());
+        let known = Known { written, seen, good, lists, modules, is_whole: true };
         Ok((Self { file: file.map(Path::to_owned), known: Mutex::new(known) }, loaded))
     }
 
@@ -177,22 +190,29 @@ impl Source {
     /// Loads again: the lists, and the configuration where that is asked for.
     pub fn again(&self, whole: bool) -> Again {
         let mut known = self.known();
+        let none = |wrong| Again { loaded: None, wrong, is_sound: false };
+        known.is_whole &= !whole;
         let written = match whole.then(|| Written::of(self.file.as_deref())) {
             None => known.written.clone(),
             Some(Ok(written)) => written,
-            Some(Err(fault)) => return Again { loaded: None, wrong: vec![fault.to_string()] },
+            Some(Err(fault)) => return none(vec![fault.to_string()]),
         };
         let parsed = config::parse(&written.text);
         let mut given = environment::read(&parsed.0);
-        known.seen.clone_from(&given.lists);
+        // Of what does not come into force, the lists are looked at again.
+        let seen = given.lists.clone();
+        let modules = (!whole).then(|| known.modules.clone());
         let mut wrong = Vec::new();
         // Each turn puts a good list in the place of at least one, until all are.
         loop {
-            let told = match written.judge(&parsed, &given) {
+            let told = match written.judge(&parsed, &given, modules.as_ref()) {
                 Ok(loaded) => {
                     known.lists = loaded.plan.lists.clone();
-                    (known.written, known.good) = (written, given.lists);
-                    return Again { loaded: Some(loaded), wrong };
+                    known.modules.clone_from(&loaded.modules);
+                    (known.written, known.seen, known.good) = (written, seen, given.lists);
+                    known.is_whole |= whole;
+                    let is_sound = known.is_whole && wrong.is_empty();
+                    return Again { loaded: Some(loaded), wrong, is_sound };
                 }
                 Err(told) => told,
             };
@@ -208,7 +228,7 @@ impl Source {
                 known.put_back(&mut given.lists, |_| !told.lists.is_empty());
             }
             if given.lists == before {
-                return Again { loaded: None, wrong };
+                return none(wrong);
             }
         }
     }

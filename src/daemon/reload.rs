@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::declared::{self, declared};
-use super::hold::Holds;
 use super::in_force::InForce;
 use super::schedule::Agenda;
 use super::{Daemon, Order, Reload, Reloaded, process, state};
@@ -43,12 +42,13 @@ impl Daemon {
             // Findings were made under other rules of the house, or of another target.
             let [of, before] = [&setup.plan, &self.setup.plan].map(|plan| &plan.targets);
             let target = |all: &[Target], name: &str| all.iter().find(|t| t.name == name).cloned();
-            self.standing.retain(|name, _| same && target(of, name) == target(before, name));
+            let stays = |name: &str| same && target(of, name) == target(before, name);
+            self.standing.retain(|name, _| stays(name));
+            self.holds.under_another(stays);
             self.agenda = Agenda::new(&setup.plan, Some(&self.agenda));
             *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = InForce::of(&setup);
             self.setup = setup;
             self.alerts.reload(&self.setup);
-            self.holds = Holds::default();
             // What is measured now would be told to those who are asked no more.
             if !same || !self.measuring.is_empty() {
                 self.measuring = JoinSet::new();
