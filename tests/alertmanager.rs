@@ -291,6 +291,29 @@ fn an_alertmanager_that_misbehaves_holds_up_nothing() {
     }
 }
 
+/// A site that is cut off tells of all its targets; what stands before an Alertmanager takes only so much at once. Who
+/// reads the daemon's messages to systemd is silent meanwhile, and holds nothing up.
+#[test]
+fn many_alerts_are_told_in_requests_of_a_bounded_size() {
+    let (world, server, shut) = (World::new(), HttpServer::start(good()), ClosedPort::hold());
+    let target = |n| {
+        let url = format!("http://{}/", shut.address());
+        format!("[[target]]\nname = \"t{n}\"\nurl = \"{url}\"\ninterval = \"60s\"\n")
+    };
+    let many: String = (0..260).map(target).collect();
+    let _daemon = world.start(&format!("urls = [\"http://{}\"]", server.address()), &many);
+    let alerts = |request: &Request| serde_json::from_slice::<Vec<Value>>(&request.body).unwrap();
+    let told = |requests: &[Request]| {
+        let all = requests.iter().flat_map(alerts);
+        let names = all.map(|alert| alert["labels"]["target"].to_string());
+        names.collect::<std::collections::BTreeSet<_>>().len() >= 260
+    };
+    for request in server.wait_within(Duration::from_secs(60), told) {
+        let count = alerts(&request).len();
+        assert!(count <= 256 && request.body.len() < 1024 * 1024, "{count}");
+    }
+}
+
 /// It says nothing: the checks go on, and so does the end.
 #[test]
 fn an_alertmanager_that_is_silent_delays_neither_checks_nor_the_end() {

@@ -2,26 +2,59 @@
 //!
 //! Without systemd every message is a no-op; that it cannot be delivered is no reason to stop.
 
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use super::environment;
+
+/// How long a message that systemd waits for may wait for a place in its queue.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What may be lost: it is said again.
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    tell_within(states, None);
+}
+
+fn tell_within(states: &[NotifyState<'_>], patience: Option<Duration>) {
+    let Some(socket) = environment::notify_socket() else { return };
+    // One to a line.
+    let message = states.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    if let Err(error) = send(&socket, message.as_bytes(), patience) {
         tracing::debug!(%error, "systemd was not told");
     }
 }
 
+/// A queue holds some ten datagrams (`net.unix.max_dgram_qlen`), and a plain `send` waits for a place for ever: the
+/// daemon would stand while its reader does.
+fn send(socket: &OsStr, message: &[u8], patience: Option<Duration>) -> io::Result<()> {
+    let sender = UnixDatagram::unbound()?;
+    match patience {
+        Some(_) => sender.set_write_timeout(patience)?,
+        None => sender.set_nonblocking(true)?,
+    }
+    match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => sender.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+        None => sender.connect(socket)?,
+    }
+    sender.send(message).map(|_| ())
+}
+
 /// Configuration and listener stand.
 pub(super) fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    tell_within(&[NotifyState::Ready, NotifyState::Status(status)], Some(PATIENCE));
 }
 
 /// A reload has begun (`sd_notify(3)`: with the time, so that it can be told from the last one).
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => tell_within(&[NotifyState::Reloading, now], Some(PATIENCE)),
+        Err(_) => tell_within(&[NotifyState::Reloading], Some(PATIENCE)),
     }
 }
 
@@ -32,7 +65,7 @@ pub(super) fn status(status: &str) {
 
 /// The end has begun.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    tell_within(&[NotifyState::Stopping], Some(PATIENCE));
 }
 
 /// The daemon checks what it should.
