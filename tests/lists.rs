@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::support::ground::{Ground, target};
 use crate::support::http::Behaviour as Http;
@@ -139,6 +139,67 @@ fn of_a_bad_list_the_last_good_one_stays_and_it_is_said_once() {
 /// The reason that is told, and what brings it about.
 type Case<'a> = (&'static str, Box<dyn Fn() + 'a>);
 
+/// Lists of which each is bad in its own way; they are put into their place whole.
+fn bad_lists<'a>(world: &'a World, open: &'a Path) -> Vec<Case<'a>> {
+    let pipe = move || {
+        let made = std::process::Command::new("mkfifo").arg(open).status();
+        assert!(made.unwrap().success());
+        fs::rename(open, world.path("b.json")).unwrap();
+    };
+    vec![
+        (
+            "b.json:4:33: there are two targets `one`; the other one is ",
+            Box::new(move || {
+                world.list("b.json", &["two", "one"]);
+            }),
+        ),
+        (
+            "others may write it",
+            Box::new(move || {
+                fs::write(open, "[]").unwrap();
+                fs::set_permissions(open, fs::Permissions::from_mode(0o666)).unwrap();
+                fs::rename(open, world.path("b.json")).unwrap();
+            }),
+        ),
+        (
+            "it is no regular file of at most 4 MiB",
+            Box::new(move || {
+                fs::File::create(open).unwrap().set_len((4 << 20) + 1).unwrap();
+                fs::rename(open, world.path("b.json")).unwrap();
+            }),
+        ),
+        ("it is no regular file", Box::new(pipe)),
+        (
+            "stream did not contain valid UTF-8",
+            Box::new(move || {
+                fs::write(world.path("b.json"), b"[\xff]").unwrap();
+            }),
+        ),
+        ("EOF while parsing a list", Box::new(move || world.text("b.json", &"[".repeat(100_000)))),
+        (
+            "a.json: there is more than this",
+            Box::new(move || {
+                world.text("a.json", &format!("[{}1]", "1,".repeat(1_000_000)));
+            }),
+        ),
+        (
+            "a login inside of a URL is not sent",
+            Box::new(move || {
+                let url = "\"https://user:s3cret@x.example.com/\"";
+                world.text("b.json", &format!("[{{\"targets\":[{url},{url}]}}]"));
+            }),
+        ),
+        (
+            "there are more than 10000 targets",
+            Box::new(move || {
+                let urls: Vec<String> =
+                    (0..10_001).map(|n| format!("\"https://h{n}.example.com/\"")).collect();
+                world.text("b.json", &format!("[{{\"targets\":[{}]}}]", urls.join(",")));
+            }),
+        ),
+    ]
+}
+
 #[test]
 fn lists_that_cannot_be_read_or_contradict_each_other_are_bad_ones() {
     let world = World::new();
@@ -147,64 +208,7 @@ fn lists_that_cannot_be_read_or_contradict_each_other_are_bad_ones() {
     let daemon = world.start("");
     daemon.wait_for("two via direct: works");
     let open = world.path(".open");
-    let pipe = || {
-        let made = std::process::Command::new("mkfifo").arg(&open).status();
-        assert!(made.unwrap().success());
-        fs::rename(&open, world.path("b.json")).unwrap();
-    };
-    let cases: Vec<Case<'_>> = vec![
-        (
-            "b.json:4:33: there are two targets `one`; the other one is ",
-            Box::new(|| {
-                world.list("b.json", &["two", "one"]);
-            }),
-        ),
-        (
-            "others may write it",
-            Box::new(|| {
-                fs::write(&open, "[]").unwrap();
-                fs::set_permissions(&open, fs::Permissions::from_mode(0o666)).unwrap();
-                fs::rename(&open, world.path("b.json")).unwrap();
-            }),
-        ),
-        (
-            "it is no regular file of at most 4 MiB",
-            Box::new(|| {
-                fs::File::create(&open).unwrap().set_len((4 << 20) + 1).unwrap();
-                fs::rename(&open, world.path("b.json")).unwrap();
-            }),
-        ),
-        ("it is no regular file", Box::new(pipe)),
-        (
-            "stream did not contain valid UTF-8",
-            Box::new(|| {
-                fs::write(world.path("b.json"), b"[\xff]").unwrap();
-            }),
-        ),
-        ("EOF while parsing a list", Box::new(|| world.text("b.json", &"[".repeat(100_000)))),
-        (
-            "a.json: there is more than this",
-            Box::new(|| {
-                world.text("a.json", &format!("[{}1]", "1,".repeat(1_000_000)));
-            }),
-        ),
-        (
-            "a login inside of a URL is not sent",
-            Box::new(|| {
-                let url = "\"https://user:s3cret@x.example.com/\"";
-                world.text("b.json", &format!("[{{\"targets\":[{url},{url}]}}]"));
-            }),
-        ),
-        (
-            "there are more than 10000 targets",
-            Box::new(|| {
-                let urls: Vec<String> =
-                    (0..10_001).map(|n| format!("\"https://h{n}.example.com/\"")).collect();
-                world.text("b.json", &format!("[{{\"targets\":[{}]}}]", urls.join(",")));
-            }),
-        ),
-    ];
-    for (reason, make) in cases {
+    for (reason, make) in bad_lists(&world, &open) {
         let begun = daemon.log().len();
         make();
         let told = || daemon.log().iter().skip(begun).any(|line| line.contains(reason));
