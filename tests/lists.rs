@@ -242,3 +242,38 @@ fn a_bad_list_at_the_first_start_is_a_bad_configuration() {
     let finished = run(&["check", "one", "--config", &file]);
     assert!(finished.stdout.contains("one · direct"), "{}{}", finished.stdout, finished.stderr);
 }
+
+#[test]
+fn what_is_wrong_beside_the_lists_neither_keeps_one_out_nor_is_forgotten() {
+    let world = World::new();
+    world.list("a.json", &["one"]);
+    let modules = world.ground.folder.write("modules.yml", "modules:\n  m:\n    prober: http\n");
+    let daemon = world.start("");
+    daemon.wait_for("one via direct: works");
+    let file = world.ground.folder.path().join("egressd.toml");
+    let sound = fs::read_to_string(&file).unwrap();
+    let key = format!("[server]\nblackbox_modules = \"{}\"\n", modules.display());
+    let sound = sound.replace("[server]\n", &key);
+    fs::write(&file, &sound).unwrap();
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded: 1 targets");
+    // A file of modules that is broken now.
+    fs::write(&modules, "{{{").unwrap();
+    world.list("a.json", &["one", "two"]);
+    daemon.wait_for("two via direct: works");
+    assert!(is_sound(&daemon));
+    // A list that changed together with a configuration that is wrong.
+    fs::write(&file, format!("wrong = 1\n{sound}")).unwrap();
+    world.list("a.json", &["one", "three"]);
+    daemon.signal("HUP");
+    daemon.wait_for("the old plan stays in force");
+    until("the list is in force", || targets(&daemon) == ["one", "three"]);
+    until("the configuration is still wrong", || !is_sound(&daemon));
+    world.list("a.json", &["one", "four"]);
+    until("the list is in force", || targets(&daemon) == ["four", "one"]);
+    assert!(!is_sound(&daemon), "a good list makes no good configuration");
+    fs::write(&modules, "modules:\n  m:\n    prober: http\n").unwrap();
+    fs::write(&file, sound).unwrap();
+    daemon.signal("HUP");
+    until("it is good again", || is_sound(&daemon));
+}
