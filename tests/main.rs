@@ -57,6 +57,8 @@ mod alertmanager;
 mod container;
 // Fields in a real journal.
 mod journal;
+// The shipped unit under a real systemd.
+mod systemd;
 // What is published as metrics: the table, the formats, the budget.
 mod metrics;
 // What is written is true.

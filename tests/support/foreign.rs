@@ -15,7 +15,7 @@ use super::{Journal, not_run};
 pub(crate) enum At<'a> {
     #[default]
     Loopback,
-    /// In that network namespace, at that address, on that port or on any.
+    /// In that network namespace, named or a file, at that address, on that port or on any.
     Namespace(&'a str, IpAddr, Option<u16>),
 }
 
@@ -65,8 +65,9 @@ impl At<'_> {
             At::Loopback => Command::new(program),
             At::Namespace(namespace, ..) => {
                 // It becomes the program: to kill it is to kill the server.
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace, program]);
+                let file = Path::new("/run/netns").join(namespace);
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net={}", file.display())).args(["--", program]);
                 command
             }
         };

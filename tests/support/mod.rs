@@ -8,6 +8,8 @@
 pub(crate) mod alertmanager;
 /// How often a thread allocates.
 pub(crate) mod allocations;
+/// A machine with a real systemd.
+pub(crate) mod booted;
 /// A resolver on UDP and TCP, with a behaviour for each name.
 pub(crate) mod dns;
 /// Programs that are not ours, kept running.

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -49,12 +50,12 @@ fn begin() -> Option<String> {
     Some(name)
 }
 
-/// Does something with a thread of its own in a namespace; threads that it starts stay there.
+/// Does something with a thread of its own in a namespace, by its name or its file; threads that it starts stay there.
 pub(crate) fn inside<T: Send + 'static>(
     namespace: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    let file = File::open(format!("/run/netns/{namespace}")).expect("it exists");
+    let file = File::open(Path::new("/run/netns").join(namespace)).expect("it exists");
     let thread = std::thread::spawn(move || {
         // SAFETY: the descriptor is a namespace's and open; only this thread moves.
         let moved = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
