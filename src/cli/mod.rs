@@ -21,9 +21,16 @@ pub const USAGE: u8 = 2;
 /// The configuration is wrong (`sysexits.h`, `EX_CONFIG`).
 pub const CONFIG: u8 = 78;
 
+/// What is built, and what it lacks that people would look for: a static binary cannot load the host's GSSAPI.
+const VERSION: &str = if cfg!(feature = "kerberos") {
+    env!("CARGO_PKG_VERSION")
+} else {
+    concat!(env!("CARGO_PKG_VERSION"), " without kerberos")
+};
+
 /// Walks the way to each API that you depend on, layer by layer, and says what broke and who has to act.
 #[derive(Debug, Parser)]
-#[command(name = "egressd", version, max_term_width = 100)]
+#[command(name = "egressd", version = VERSION, max_term_width = 100)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
