@@ -67,6 +67,8 @@ mod docs;
 mod alerts;
 // What is said of a cause.
 mod explain;
+// Pages of the manual, completions, and what holds for every command.
+mod manual;
 // What clients say, looked up.
 mod said;
 // Requests that are judged before they are sent.

@@ -2,9 +2,11 @@
 //! everything else to standard error; exit codes are returned, never taken.
 
 mod check;
+mod completions;
 mod config;
 mod explain;
 mod lint;
+mod man;
 mod own;
 mod run;
 
@@ -55,6 +57,13 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Prints completions for a shell.
+    Completions(completions::Options),
+    /// Prints a page of the manual.
+    Man(man::Options),
+    /// Prints the names that a configuration has, for completions.
+    #[command(hide = true)]
+    Names(completions::Names),
     /// Runs PAC scripts for the egressd that started it.
     #[cfg(feature = "pac")]
     #[command(hide = true)]
@@ -94,6 +103,9 @@ pub fn main(arguments: Arguments) -> u8 {
         Command::Config { command: ConfigCommand::Check { file, plan } } => {
             config::main(file.as_deref(), plan)
         }
+        Command::Completions(options) => completions::main(&options),
+        Command::Man(options) => man::main(&options),
+        Command::Names(options) => completions::names(&options),
         #[cfg(feature = "pac")]
         Command::PacEngine => pac_engine(),
     }
