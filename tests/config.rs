@@ -79,7 +79,26 @@ fn a_file_that_others_may_write_is_refused() {
     let finished = run(&["config", "check", file.to_str().unwrap()]);
     assert_eq!(finished.code, 78);
     assert!(finished.stderr.contains("others may write this file"), "{}", finished.stderr);
+    // They would put another one in its place; not where each may replace only their own.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let modules = folder.write("modules.yml", "modules: {}");
+    let link = folder.path().join("link");
+    fs::create_dir(&link).unwrap();
+    std::os::unix::fs::symlink(&file, link.join("linked.toml")).unwrap();
+    let elsewhere = Folder::new();
+    let text = format!("[server]\nblackbox_modules = {modules:?}\n{TARGET}");
+    let named = elsewhere.write("egressd.toml", &text);
+    for (mode, sound) in [(0o777, false), (0o1777, true), (0o755, true)] {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        for file in [&file, &link.join("linked.toml"), &named] {
+            let finished = run(&["config", "check", file.to_str().unwrap()]);
+            let told = finished.stderr.contains("others may write this folder; chmod o-w it");
+            assert_eq!((finished.code == 0, told), (sound, !sound), "{}", finished.stderr);
+        }
+    }
 }
+
+const TARGET: &str = "[[target]]\nname = \"api\"\nprovider = \"anthropic\"\n";
 
 #[test]
 fn the_shipped_file_is_what_runs_without_one() {

@@ -154,7 +154,7 @@ fn bad_lists<'a>(world: &'a World, open: &'a Path) -> Vec<Case<'a>> {
             }),
         ),
         (
-            "others may write it",
+            "others may write this file",
             Box::new(move || {
                 fs::write(open, "[]").unwrap();
                 fs::set_permissions(open, fs::Permissions::from_mode(0o666)).unwrap();
@@ -187,6 +187,14 @@ fn bad_lists<'a>(world: &'a World, open: &'a Path) -> Vec<Case<'a>> {
             Box::new(move || {
                 let url = "\"https://user:s3cret@x.example.com/\"";
                 world.text("b.json", &format!("[{{\"targets\":[{url},{url}]}}]"));
+            }),
+        ),
+        (
+            "a label of more than 256 bytes",
+            Box::new(move || {
+                let (url, long) = ("\"https://x.example.com/\"", "z".repeat(257));
+                let text = format!("[{{\"targets\":[{url}],\"labels\":{{\"a\":\"{long}\"}}}}]");
+                world.text("b.json", &text);
             }),
         ),
         (

@@ -25,7 +25,7 @@ use http::Method;
 use regex::Regex;
 use url::Host;
 
-use crate::config::{Secret, SecretSource};
+use crate::config::{Secret, SecretSource, plain};
 use crate::observation::Range;
 use crate::plan::{ClientCert, Route, Trust};
 use crate::provider::Provider;
@@ -60,8 +60,9 @@ impl fmt::Display for Modules {
         writeln!(f, "\n/probe: a request for each scrape by a module, at most 4 at once")?;
         for module in &self.modules {
             let May { hosts, ports, networks, route, .. } = &module.may;
+            let name = plain(&module.name);
             if !module.unsupported.is_empty() || hosts.is_empty() {
-                writeln!(f, "  {}: nothing, every probe is refused", module.name)?;
+                writeln!(f, "  {name}: nothing, every probe is refused")?;
                 continue;
             }
             let usual = [80, 443];
@@ -73,13 +74,10 @@ impl fmt::Display for Modules {
                 (Some(own), _) => own.proxy().map(ToString::to_string).unwrap_or_default(),
                 (None, route) => route.clone().unwrap_or_else(|| "direct".to_owned()),
             };
-            let (hosts, ports, reach) = (hosts.join(", "), ports.join(", "), reach.join(", "));
+            let (ports, reach) = (ports.join(", "), reach.join(", "));
+            let (hosts, route) = (plain(&hosts.join(", ")), plain(&route));
             let method = &module.http.method;
-            writeln!(
-                f,
-                "  {}: {method} to {hosts} · ports {ports} · {reach} · {route}",
-                module.name
-            )?;
+            writeln!(f, "  {name}: {method} to {hosts} · ports {ports} · {reach} · {route}")?;
         }
         Ok(())
     }

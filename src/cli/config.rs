@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{CONFIG, OK, complain, print};
+use crate::config::plain;
 use crate::daemon::{declared, load};
 
 pub(super) fn main(file: Option<&Path>, plan: bool) -> u8 {
@@ -14,8 +15,10 @@ pub(super) fn main(file: Option<&Path>, plan: bool) -> u8 {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| complain(warning));
             if plan {
-                print(&format!("{}{}", loaded.plan, declared::budget(&loaded.plan)));
-                loaded.modules.iter().for_each(|modules| print(&modules.to_string()));
+                let mut told = format!("{}{}", loaded.plan, declared::budget(&loaded.plan));
+                loaded.modules.iter().for_each(|modules| told.push_str(&modules.to_string()));
+                let lines: Vec<String> = told.lines().map(plain).collect();
+                print(&format!("{}\n", lines.join("\n")));
             } else {
                 print(&format!(
                     "{}: sound, {} targets\n",

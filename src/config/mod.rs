@@ -17,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 pub use alertmanager::Alertmanager;
-pub use problem::{Place, Problem, nearest};
+pub use problem::{Place, Problem, nearest, plain};
 pub use request::{ExpectJson, Request, Statuses, TargetTrust};
 pub use value::{FileSource, Hold, Period, Pick, Secret, SecretSource, Text};
 

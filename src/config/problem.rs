@@ -104,20 +104,35 @@ impl Problem {
         let at = |file: Option<&Path>, place: Option<&Range<usize>>| {
             let (name, text) = files(file);
             match place {
-                Some(place) => format!("{name}:{}", line_and_column(text, place)),
-                None => name,
+                Some(place) => format!("{}:{}", plain(&name), line_and_column(text, place)),
+                None => plain(&name),
             }
         };
         let mut out = at(self.file.as_deref(), self.place.as_ref());
         let kind = if self.warning { "warning: " } else { "" };
-        out.push_str(&format!(": {kind}{}", self.what));
+        out.push_str(&format!(": {kind}{}", plain(&self.what)));
         if let Some(first) = &self.first {
             let first = at(first.file.as_deref(), Some(&first.at));
             out.push_str(&format!("; the other one is {first}"));
         }
-        out.push_str(&format!("\n    {}", self.help));
+        out.push_str(&format!("\n    {}", plain(&self.help)));
         out
     }
+}
+
+/// A text of a file as part of a line: what a terminal would obey, or would show in another order, is escaped.
+pub fn plain(text: &str) -> String {
+    // Unicode UAX 9, 2: the marks of direction.
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 fn line_and_column(text: &str, place: &Range<usize>) -> String {

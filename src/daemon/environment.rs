@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::lists;
 use crate::config::Config;
-use crate::plan::{Given, ProxyVariables, named_files, named_variables};
+use crate::plan::{Given, Listed, ProxyVariables, named_files, named_variables};
 use crate::provider::Provider;
 
 /// Where the configuration is looked for.
@@ -16,6 +17,12 @@ pub const DEFAULT_FILE: &str = "/etc/egressd/egressd.toml";
 
 /// Reads what a configuration names.
 pub fn read(config: &Config) -> Given {
+    let patterns = config.target_list.iter().flat_map(|table| &table.get_ref().files);
+    read_beside(lists::read(patterns.map(|pattern| pattern.get_ref().as_str())), config)
+}
+
+/// The same beside lists that were read already.
+pub fn read_beside(lists: Vec<Listed>, config: &Config) -> Given {
     let variables: BTreeMap<String, String> = named_variables(config)
         .into_iter()
         .filter_map(|name| variable(&name).map(|value| (name, value)))
@@ -30,12 +37,11 @@ pub fn read(config: &Config) -> Given {
     let proxies = ProxyVariables::NAMES.iter().chain(ProxyVariables::EXEMPTIONS);
     let proxies =
         proxies.filter_map(|name| variable(name).map(|value| ((*name).to_owned(), value)));
-    let patterns = config.target_list.iter().flat_map(|table| &table.get_ref().files);
     Given {
         variables,
         proxies: ProxyVariables::new(proxies),
         files,
-        lists: lists::read(patterns.map(|pattern| pattern.get_ref().as_str())),
+        lists,
         system_roots: if config.trust.system { system_roots() } else { Ok(Vec::new()) },
     }
 }
@@ -88,10 +94,19 @@ fn system_roots() -> Result<Vec<Vec<u8>>, String> {
     Ok(loaded.certs.iter().map(|certificate| certificate.as_ref().to_vec()).collect())
 }
 
-/// Whether others than its owner may write a file: then it decides nothing here.
-pub fn is_writable_by_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0)
+/// What others than its owner may write of a file, so that it decides nothing here: itself, or the folder in which it
+/// lies, where they could put another one in its place.
+pub fn writable_by_others(path: &Path) -> Option<(PathBuf, &'static str)> {
+    let is = |path: &Path, sticky: u32| {
+        let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
+        mode.is_ok_and(|mode| mode & (0o002 | sticky) == 0o002)
+    };
+    if is(path, 0) {
+        return Some((path.to_owned(), "file"));
+    }
+    // Behind all links, as a volume of Kubernetes has them. In a folder like /tmp each replaces their own (`unlink(2)`).
+    let folder = path.canonicalize().ok()?.parent()?.to_owned();
+    is(&folder, 0o1000).then_some((folder, "folder"))
 }
 
 /// What a file holds, up to a limit; more is a fault.

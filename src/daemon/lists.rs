@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::warn;
 
 use super::load::Source;
 use super::{Order, environment};
@@ -19,6 +21,9 @@ const LIMIT: u64 = 4 << 20;
 const FILES: usize = 256;
 /// How often it is looked whether there are lists by now.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// After so long it is said that they are not to be had.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads the files of these patterns, in the order of their names; each once.
 pub(super) fn read<'a>(patterns: impl Iterator<Item = &'a str>) -> Vec<Listed> {
@@ -56,8 +61,8 @@ pub(super) fn read<'a>(patterns: impl Iterator<Item = &'a str>) -> Vec<Listed> {
 
 /// A list's text. It is read through one descriptor: the old file or the new one, whichever stood there.
 fn text(path: &Path) -> Result<String, String> {
-    if environment::is_writable_by_others(path) {
-        return Err("others may write it; chmod o-w it".to_owned());
+    if let Some((_, kind)) = environment::writable_by_others(path) {
+        return Err(format!("others may write this {kind}; chmod o-w it"));
     }
     let mut options = OpenOptions::new();
     // A pipe is not waited for.
@@ -105,8 +110,15 @@ pub async fn watch(source: Arc<Source>, orders: mpsc::Sender<Order>) {
     loop {
         tokio::time::sleep(source.refresh().unwrap_or(IDLE)).await;
         let looking = Arc::clone(&source);
-        // Files may be on a server that takes its time.
-        let changed = tokio::task::spawn_blocking(move || looking.has_changed()).await;
+        // Files may be on a server that takes its time: none but this task waits for them.
+        let mut look = tokio::task::spawn_blocking(move || looking.has_changed());
+        let changed = match timeout(PATIENCE, &mut look).await {
+            Ok(changed) => changed,
+            Err(_) => {
+                warn!("lists of targets cannot be read for {PATIENCE:?}: they stay as they are");
+                look.await
+            }
+        };
         if changed.unwrap_or(false) && orders.send(Order::Lists).await.is_err() {
             return;
         }

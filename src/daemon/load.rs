@@ -36,8 +36,8 @@ pub enum Fault {
         error: std::io::Error,
     },
     /// Others may write it.
-    #[error("{}: others may write this file; chmod o-w it", .0.display())]
-    Writable(PathBuf),
+    #[error("{}: others may write this {}; chmod o-w it", .0.display(), .1)]
+    Writable(PathBuf, &'static str),
     /// It is wrong; every problem, rendered.
     #[error("{}", .0.join("\n"))]
     Wrong(Vec<String>),
@@ -78,8 +78,8 @@ impl Written {
             let (name, text) = ("(embedded default)".to_owned(), config::EMBEDDED.to_owned());
             return Ok(Self { name, text });
         };
-        if environment::is_writable_by_others(path) {
-            return Err(Fault::Writable(path.to_owned()));
+        if let Some((open, kind)) = environment::writable_by_others(path) {
+            return Err(Fault::Writable(open, kind));
         }
         let text = std::fs::read_to_string(path)
             .map_err(|error| Fault::Read { path: path.to_owned(), error })?;
@@ -136,7 +136,9 @@ pub struct Source {
 #[derive(Debug)]
 struct Known {
     written: Written,
-    /// The lists as they were read last.
+    /// The lists as they were looked at last.
+    found: Vec<Listed>,
+    /// The lists as they were loaded last.
     seen: Vec<Listed>,
     /// Those of them that are in force.
     good: Vec<Listed>,
@@ -167,7 +169,8 @@ impl Source {
         let loaded = judged.map_err(|told| Fault::Wrong(told.lines))?;
         let (seen, good) = (given.lists.clone(), given.lists);
         let (lists, modules) = (loaded.plan.lists.clone(), loaded.modules.clone());
-        let known = Known { written, seen, good, lists, modules, is_whole: true };
+        let found = seen.clone();
+        let known = Known { written, found, seen, good, lists, modules, is_whole: true };
         Ok((Self { file: file.map(Path::to_owned), known: Mutex::new(known) }, loaded))
     }
 
@@ -180,14 +183,20 @@ impl Source {
         self.known().lists.refresh
     }
 
-    /// Whether a list is another one than it was when it was read last.
+    /// Looks at the lists, and says whether one is another than it was when it was loaded. It may take as long as the
+    /// server of these files does.
     pub fn has_changed(&self) -> bool {
         let patterns = self.known().lists.files.clone();
-        let now = lists::read(patterns.iter().map(String::as_str));
-        self.known().seen != now
+        let found = lists::read(patterns.iter().map(String::as_str));
+        let mut known = self.known();
+        // Of patterns that are in force no more nothing is wanted.
+        if known.lists.files == patterns {
+            known.found = found;
+        }
+        known.seen != known.found
     }
 
-    /// Loads again: the lists, and the configuration where that is asked for.
+    /// Loads again: the lists as they were looked at last, or the configuration with all that it names.
     pub fn again(&self, whole: bool) -> Again {
         let mut known = self.known();
         let none = |wrong| Again { loaded: None, wrong, is_sound: false };
@@ -198,7 +207,11 @@ impl Source {
             Some(Err(fault)) => return none(vec![fault.to_string()]),
         };
         let parsed = config::parse(&written.text);
-        let mut given = environment::read(&parsed.0);
+        let mut given = if whole {
+            environment::read(&parsed.0)
+        } else {
+            environment::read_beside(known.found.clone(), &parsed.0)
+        };
         // Of what does not come into force, the lists are looked at again.
         let seen = given.lists.clone();
         let modules = (!whole).then(|| known.modules.clone());
@@ -209,7 +222,8 @@ impl Source {
                 Ok(loaded) => {
                     known.lists = loaded.plan.lists.clone();
                     known.modules.clone_from(&loaded.modules);
-                    (known.written, known.seen, known.good) = (written, seen, given.lists);
+                    (known.written, known.good) = (written, given.lists);
+                    (known.found, known.seen) = (seen.clone(), seen);
                     known.is_whole |= whole;
                     let is_sound = known.is_whole && wrong.is_empty();
                     return Again { loaded: Some(loaded), wrong, is_sound };

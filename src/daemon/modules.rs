@@ -17,8 +17,8 @@ type Read = (Option<Arc<Modules>>, Vec<String>);
 /// The modules; else everything that is wrong, rendered.
 pub(super) fn read(plan: &Plan) -> Result<Read, Vec<String>> {
     let Some(file) = plan.blackbox_modules.as_deref() else { return Ok((None, Vec::new())) };
-    if environment::is_writable_by_others(file) {
-        return Err(vec![Fault::Writable(file.to_owned()).to_string()]);
+    if let Some((open, kind)) = environment::writable_by_others(file) {
+        return Err(vec![Fault::Writable(open, kind).to_string()]);
     }
     let bytes = environment::read_bounded(file, blackbox::FILE_LIMIT)
         .map_err(|error| vec![Fault::Read { path: file.to_owned(), error }.to_string()])?;

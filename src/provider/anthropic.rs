@@ -8,7 +8,7 @@ use super::body::{document, has, text};
 use super::generic::by_status;
 use super::request::{
     Endpoint, Field, Holds, KeyKind, Needed, Needs, Requests, answer, beta, field, free, get,
-    large, model, needed, open, retired,
+    large, model, needed, open, posted, retired,
 };
 use super::{Facts, KeyHeader, Post, Reading, is_cloudflare};
 use crate::cause::Cause;
@@ -54,24 +54,8 @@ fn streamed(_bytes: usize) -> String {
 const REQUESTS: Requests = Requests {
     version: "v1",
     endpoints: &[
-        Endpoint {
-            path: "/v1/messages",
-            methods: &["POST"],
-            fields: MESSAGE,
-            closed: true,
-            instead: None,
-            needs: Needs::All,
-            largest: None,
-        },
-        Endpoint {
-            path: "/v1/messages/count_tokens",
-            methods: &["POST"],
-            fields: COUNT,
-            closed: true,
-            instead: None,
-            needs: Needs::All,
-            largest: None,
-        },
+        Endpoint { closed: true, ..posted("/v1/messages", MESSAGE) },
+        Endpoint { closed: true, ..posted("/v1/messages/count_tokens", COUNT) },
         get("/v1/models"),
         get("/v1/models/{}"),
         large("/v1/messages/batches", &["GET", "POST"], 256),
@@ -85,15 +69,7 @@ const REQUESTS: Requests = Requests {
         Endpoint { needs: Needs::Key, ..open("/v1/chat/completions", &["POST"]) },
         free("/api/hello", &["GET"]),
         free("/v1/oauth/token", &["POST"]),
-        Endpoint {
-            path: "/v1/complete",
-            methods: &["POST"],
-            fields: &[],
-            closed: false,
-            instead: Some("POST /v1/messages"),
-            needs: Needs::All,
-            largest: None,
-        },
+        Endpoint { instead: Some("POST /v1/messages"), ..posted("/v1/complete", &[]) },
     ],
     keys: &[
         KeyKind { name: "API key", prefix: "sk-ant-api", header: Some("x-api-key") },

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::body::{document, has, text};
 use super::generic::by_status;
-use super::request::{Endpoint, Field, Holds, Needs, Requests, answer, field, get, needed, open};
+use super::request::{Endpoint, Field, Holds, Requests, answer, field, get, needed, open, posted};
 use super::{Facts, KeyHeader, Reading, openai};
 use crate::cause::Cause;
 use crate::mistake::Mistake;
@@ -36,15 +36,15 @@ const REQUESTS: Requests = Requests {
     endpoints: &[
         get("/openai/models"),
         get("/openai/models/{}"),
-        of_deployment("/openai/deployments/{}/chat/completions", CHAT),
-        of_deployment("/openai/deployments/{}/embeddings", EMBED),
+        posted("/openai/deployments/{}/chat/completions", CHAT),
+        posted("/openai/deployments/{}/embeddings", EMBED),
         Endpoint {
             instead: Some("POST /openai/v1/responses"),
-            ..of_deployment("/openai/deployments/{}/completions", &[])
+            ..posted("/openai/deployments/{}/completions", &[])
         },
         get("/openai/v1/models"),
         get("/openai/v1/models/{}"),
-        of_deployment("/openai/v1/chat/completions", V1_CHAT),
+        posted("/openai/v1/chat/completions", V1_CHAT),
         open("/openai/v1/responses", &["POST"]),
         open("/openai/v1/embeddings", &["POST"]),
         open("/openai/responses", &["POST"]),
@@ -92,18 +92,6 @@ const REQUESTS: Requests = Requests {
         ),
     ],
 };
-
-const fn of_deployment(path: &'static str, fields: &'static [Field]) -> Endpoint {
-    Endpoint {
-        path,
-        methods: &["POST"],
-        fields,
-        closed: false,
-        instead: None,
-        needs: Needs::All,
-        largest: None,
-    }
-}
 
 /// The model is the deployment's, in the path.
 const CHAT: &[Field] = &[

@@ -8,9 +8,7 @@ use serde_json::Value;
 
 use super::body::{document, has, text};
 use super::generic::by_status;
-use super::request::{
-    Endpoint, Field, Holds, KeyKind, Needs, Requests, answer, field, get, needed, open,
-};
+use super::request::{Field, Holds, KeyKind, Requests, answer, field, get, needed, open, posted};
 use super::{Facts, KeyHeader, Reading, anthropic, openai};
 use crate::cause::Cause;
 use crate::mistake::Mistake;
@@ -55,11 +53,11 @@ const REQUESTS: Requests = Requests {
         get("/inference-profiles/{}"),
         get("/async-invoke"),
         get("/v1/models"),
-        of_model("/model/{}/converse", CONVERSE),
-        of_model("/model/{}/converse-stream", CONVERSE),
-        of_model("/model/{}/invoke", &[]),
-        of_model("/model/{}/invoke-with-response-stream", &[]),
-        of_model("/model/{}/count-tokens", &[needed("input", Holds::Object)]),
+        posted("/model/{}/converse", CONVERSE),
+        posted("/model/{}/converse-stream", CONVERSE),
+        posted("/model/{}/invoke", &[]),
+        posted("/model/{}/invoke-with-response-stream", &[]),
+        posted("/model/{}/count-tokens", &[needed("input", Holds::Object)]),
         open("/openai/v1/chat/completions", &["POST"]),
         open("/v1/chat/completions", &["POST"]),
         open("/v1/responses", &["POST"]),
@@ -115,18 +113,6 @@ const REQUESTS: Requests = Requests {
         ),
     ],
 };
-
-const fn of_model(path: &'static str, fields: &'static [Field]) -> Endpoint {
-    Endpoint {
-        path,
-        methods: &["POST"],
-        fields,
-        closed: false,
-        instead: None,
-        needs: Needs::All,
-        largest: None,
-    }
-}
 
 const CONVERSE: &[Field] = &[
     field("messages", Holds::List),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::body::{document, has, text};
 use super::generic::by_status;
 use super::request::{
-    Endpoint, Field, Holds, KeyKind, Needs, Requests, answer, field, get, model, needed, open,
+    Endpoint, Field, Holds, KeyKind, Requests, answer, field, get, model, needed, open, posted,
     retired,
 };
 use super::{Facts, KeyHeader, Post, Reading};
@@ -143,15 +143,7 @@ const REQUESTS: Requests = Requests {
 };
 
 const fn of_model(path: &'static str, fields: &'static [Field]) -> Endpoint {
-    Endpoint {
-        path,
-        methods: &["POST"],
-        fields,
-        closed: true,
-        instead: None,
-        needs: Needs::All,
-        largest: None,
-    }
+    Endpoint { closed: true, ..posted(path, fields) }
 }
 
 /// Names are taken in both styles (protobuf.dev, "ProtoJSON").

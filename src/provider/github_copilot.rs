@@ -6,8 +6,7 @@
 use super::body::{document, has};
 use super::generic::by_status;
 use super::request::{
-    Endpoint, Field, Holds, KeyKind, Needed, Needs, Requests, answer, field, free, get, needed,
-    open,
+    Field, Holds, KeyKind, Needed, Requests, answer, field, free, get, needed, open, posted,
 };
 use super::{Facts, KeyHeader, Reading, openai};
 use crate::cause::Cause;
@@ -42,15 +41,7 @@ const REQUESTS: Requests = Requests {
     endpoints: &[
         free("/_ping", &["GET"]),
         get("/models"),
-        Endpoint {
-            path: "/chat/completions",
-            methods: &["POST"],
-            fields: CHAT,
-            closed: false,
-            instead: None,
-            needs: Needs::All,
-            largest: None,
-        },
+        posted("/chat/completions", CHAT),
         open("/responses", &["POST"]),
         open("/v1/messages", &["POST"]),
         open("/embeddings", &["POST"]),

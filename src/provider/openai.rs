@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::body::{document, has, text};
 use super::generic::by_status;
 use super::request::{
-    Endpoint, Field, Holds, KeyKind, Needs, Requests, answer, field, get, model, needed, open,
+    Endpoint, Field, Holds, KeyKind, Requests, answer, field, get, model, needed, open, posted,
     retired,
 };
 use super::{Facts, KeyHeader, Post, Reading, is_cloudflare};
@@ -53,44 +53,18 @@ const REQUESTS: Requests = Requests {
     endpoints: &[
         get("/v1/models"),
         open("/v1/models/{}", &["GET", "DELETE"]),
-        Endpoint {
-            path: "/v1/chat/completions",
-            methods: &["GET", "POST"],
-            fields: CHAT,
-            closed: false,
-            instead: None,
-            needs: Needs::All,
-            largest: None,
-        },
-        Endpoint {
-            path: "/v1/responses",
-            methods: &["POST"],
-            fields: RESPONSE,
-            closed: false,
-            instead: None,
-            needs: Needs::All,
-            largest: None,
-        },
+        Endpoint { methods: &["GET", "POST"], ..posted("/v1/chat/completions", CHAT) },
+        posted("/v1/responses", RESPONSE),
         open("/v1/responses/{}", &["GET", "DELETE"]),
         open("/v1/responses/input_tokens", &["POST"]),
-        Endpoint {
-            path: "/v1/moderations",
-            methods: &["POST"],
-            fields: &[needed("input", Holds::TextOrList), field("model", Holds::Text)],
-            closed: false,
-            instead: None,
-            needs: Needs::All,
-            largest: None,
-        },
-        Endpoint {
-            path: "/v1/embeddings",
-            methods: &["POST"],
-            fields: &[needed("input", Holds::TextOrList), needed("model", Holds::Text)],
-            closed: false,
-            instead: None,
-            needs: Needs::All,
-            largest: None,
-        },
+        posted(
+            "/v1/moderations",
+            &[needed("input", Holds::TextOrList), field("model", Holds::Text)],
+        ),
+        posted(
+            "/v1/embeddings",
+            &[needed("input", Holds::TextOrList), needed("model", Holds::Text)],
+        ),
         open("/v1/files", &["GET", "POST"]),
         open("/v1/files/{}", &["GET", "DELETE"]),
         get("/v1/files/{}/content"),

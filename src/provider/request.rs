@@ -185,6 +185,11 @@ pub(super) const fn open(path: &'static str, methods: &'static [&'static str]) -
     }
 }
 
+/// Something to which a body with these fields is posted.
+pub(super) const fn posted(path: &'static str, fields: &'static [Field]) -> Endpoint {
+    Endpoint { fields, ..open(path, &["POST"]) }
+}
+
 /// Something that wants neither key nor headers.
 pub(super) const fn free(path: &'static str, methods: &'static [&'static str]) -> Endpoint {
     Endpoint { needs: Needs::Nothing, ..open(path, methods) }

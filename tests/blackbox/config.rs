@@ -23,6 +23,27 @@ fn check_with(modules: &str, more: &[&str]) -> (Finished, String) {
     (finished, said)
 }
 
+#[test]
+fn what_a_terminal_would_obey_is_escaped() {
+    let modules = "\
+modules:
+  \"a\\e[2Jb\\u202ec\\nd\":
+    prober: http
+    egressd: { hosts: [\"\\e[31mx\"] }
+  \"\\e[1m\":
+    prober: http
+";
+    let (finished, said) = check_with(modules, &["--plan"]);
+    assert_eq!(finished.code, 0, "{said}");
+    let plain = |c: char| !c.is_control() && c != '\u{202e}';
+    for out in [&finished.stdout, &finished.stderr] {
+        assert!(out.lines().all(|line| line.chars().all(plain)), "{out:?}");
+    }
+    assert!(said.contains("module `\\u{1b}[1m` names no hosts"), "{said}");
+    let line = "  a\\u{1b}[2Jb\\u{202e}c\\nd: GET to \\u{1b}[31mx · ";
+    assert!(finished.stdout.contains(line), "{}", finished.stdout);
+}
+
 /// BC01.
 #[test]
 fn what_is_wrong_is_named_all_at_once() {

@@ -12,6 +12,9 @@ use crate::config::{self, Config, Place, Problem, SecretSource, nearest};
 use crate::observation::{Needs, Range as Addresses};
 use crate::provider::Provider;
 
+/// Bytes of a label's name or value at most: each is in every answer to a scrape.
+const LONGEST_LABEL: usize = 256;
+
 impl Build<'_> {
     pub(super) fn targets(&mut self, config: &Config, routes: &[NamedRoute]) -> Vec<Target> {
         let mut names = Names::new();
@@ -168,8 +171,13 @@ impl Build<'_> {
     }
 
     pub(super) fn labels_are_sound(&mut self, target: &config::Target) {
-        for label in target.labels.keys() {
+        for (label, value) in &target.labels {
             let name = label.get_ref();
+            if name.len().max(value.len()) > LONGEST_LABEL {
+                let what = format!("a label of more than {LONGEST_LABEL} bytes");
+                self.fault(label.span(), what, "give it a shorter name or value");
+                continue;
+            }
             let mut letters = name.chars();
             let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic());
             let sound = first && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
