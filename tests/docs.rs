@@ -77,7 +77,8 @@ fn the_readmes_commands_exist() {
                 let known = words[1..].iter().filter(|word| word.starts_with("--"));
                 let subcommand = words[1..].iter().take_while(|word| !word.contains("://"));
                 let subcommand = subcommand.take_while(|word| {
-                    ["run", "check", "config", "explain", "lint"].contains(word)
+                    ["run", "check", "config", "explain", "lint", "man", "completions"]
+                        .contains(word)
                 });
                 let output = egressd().args(subcommand).arg("--help").output().unwrap();
                 let help = String::from_utf8(output.stdout).unwrap();
@@ -94,7 +95,7 @@ fn the_readmes_commands_exist() {
                 let given = words.iter().filter(|word| word.starts_with("deploy/"));
                 given.for_each(|path| assert!(Path::new(path).exists(), "{command}"));
             }
-            "cargo" | "systemctl" | "journalctl" => {}
+            "cargo" | "systemctl" | "journalctl" | "source" => {}
             other => panic!("{other} is not known to this test"),
         }
     }

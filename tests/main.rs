@@ -67,7 +67,11 @@ mod docs;
 mod alerts;
 // What is said of a cause.
 mod explain;
-// Pages of the manual, completions, and what holds for every command.
+// What holds for every command.
+mod commands;
+// Configurations by situation, on a wire.
+mod examples;
+// Pages of the manual, completions.
 mod manual;
 // What clients say, looked up.
 mod said;

@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Format, UNKNOWN, block_on, complain, lint, own, print};
+use super::{Format, OK, UNKNOWN, block_on, colour, complain, lint, own, print};
 use crate::cause::Status;
 use crate::config::nearest;
 use crate::daemon::inquiry::{Context, Memory, inquire};
@@ -58,7 +58,10 @@ struct Given {
 pub(super) fn main(options: &Options) -> u8 {
     match checked(options) {
         Ok((loaded, given, snapshot)) => {
-            show(options, &loaded, given.as_ref(), &snapshot);
+            // What nobody can read is nobody's result.
+            if show(options, &loaded, given.as_ref(), &snapshot) != OK {
+                return UNKNOWN;
+            }
             let worst = snapshot.targets.values().map(|target| target.status()).max();
             code(worst.unwrap_or(Status::Unknown))
         }
@@ -208,22 +211,22 @@ async fn all(plan: &Plan, options: &Options) -> Result<Snapshot, String> {
     Ok(Snapshot::clone(&store.snapshot()))
 }
 
-fn show(options: &Options, loaded: &Loaded, given: Option<&Given>, snapshot: &Snapshot) {
+fn show(options: &Options, loaded: &Loaded, given: Option<&Given>, snapshot: &Snapshot) -> u8 {
     let judged = given.map(|given| std::slice::from_ref(&given.judged));
     match options.format {
         Format::Json => print(&format!("{}\n", api::json(snapshot, judged))),
         Format::Nagios => print(&format!("{}\n", nagios::line(snapshot))),
         Format::Text => {
-            let colour = std::io::stdout().is_terminal();
-            if let Some(judged) = judged {
-                print(&crate::publish::lint::findings(judged, colour));
-            }
+            let colour = colour();
+            let findings = judged.map(|judged| crate::publish::lint::findings(judged, colour));
             let below = |check: &Check| {
                 if options.explain { by_hand(&loaded.plan, check) } else { String::new() }
             };
             let text = text::render_with(snapshot, colour, below);
-            print(&format!("{}\n{text}", first_line(loaded)));
+            let (first, findings) = (first_line(loaded), findings.unwrap_or_default());
+            let printed = print(&format!("{findings}{first}\n{text}"));
             loaded.warnings.iter().for_each(|warning| complain(warning));
+            printed
         }
     }
 }

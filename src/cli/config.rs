@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CONFIG, OK, complain, print};
+use super::{CONFIG, complain, print};
 use crate::config::plain;
 use crate::daemon::{declared, load};
 
@@ -14,19 +14,15 @@ pub(super) fn main(file: Option<&Path>, plan: bool) -> u8 {
         }
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| complain(warning));
-            if plan {
-                let mut told = format!("{}{}", loaded.plan, declared::budget(&loaded.plan));
-                loaded.modules.iter().for_each(|modules| told.push_str(&modules.to_string()));
-                let lines: Vec<String> = told.lines().map(plain).collect();
-                print(&format!("{}\n", lines.join("\n")));
-            } else {
-                print(&format!(
-                    "{}: sound, {} targets\n",
-                    loaded.source,
-                    loaded.plan.targets.len()
-                ));
+            if !plan {
+                let targets = loaded.plan.targets.len();
+                let plural = if targets == 1 { "" } else { "s" };
+                return print(&format!("{}: sound, {targets} target{plural}\n", loaded.source));
             }
-            OK
+            let mut told = format!("{}{}", loaded.plan, declared::budget(&loaded.plan));
+            loaded.modules.iter().for_each(|modules| told.push_str(&modules.to_string()));
+            let lines: Vec<String> = told.lines().map(plain).collect();
+            print(&format!("{}\n", lines.join("\n")))
         }
     }
 }

@@ -2,11 +2,11 @@
 //! link to. It reads no configuration and asks nobody.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 
 use clap::Args;
 
-use super::{OK, USAGE, complain, print};
+use super::{USAGE, colour, complain, print};
 use crate::cause::CAUSES;
 use crate::publish::messages::MESSAGES;
 use crate::publish::metrics::manual;
@@ -36,12 +36,10 @@ pub(super) struct Options {
 
 pub(super) fn main(options: &Options) -> u8 {
     if options.metrics {
-        print(&manual::page());
-        return OK;
+        return print(&manual::page());
     }
     if options.words.is_empty() {
-        print(&if options.markdown { verdicts::page() } else { explain::list() });
-        return OK;
+        return print(&if options.markdown { verdicts::page() } else { explain::list() });
     }
     let text = match text(&options.words) {
         Ok(text) => text,
@@ -52,8 +50,7 @@ pub(super) fn main(options: &Options) -> u8 {
     };
     let text = text.trim();
     if let Some(row) = CAUSES.iter().find(|row| row.id == text) {
-        print(&explain::cause(row, std::io::stdout().is_terminal()));
-        return OK;
+        return print(&explain::cause(row, colour()));
     }
     if text.is_empty() {
         complain("there is nothing to explain: give a cause or a message");
@@ -61,8 +58,7 @@ pub(super) fn main(options: &Options) -> u8 {
     }
     let messages = said::find(text);
     if !messages.is_empty() {
-        print(&said::text(&messages));
-        return OK;
+        return print(&said::text(&messages));
     }
     // A long word that the end cuts is still seen as the long word that it is.
     let begin = begin_of(text);

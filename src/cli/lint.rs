@@ -2,12 +2,12 @@
 //! over as data, and prints what was found.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CONFIG, FAILED, OK, USAGE, complain, print};
+use super::{CONFIG, FAILED, OK, USAGE, colour, complain, print};
 use crate::config::nearest;
 use crate::daemon::load::{self, Loaded};
 use crate::daemon::{environment, keys, process};
@@ -62,11 +62,12 @@ pub(super) fn main(options: &Options) -> u8 {
             return code;
         }
     };
-    match options.format {
-        Format::Json => print(&format!("{}\n", crate::publish::lint::json(&judged))),
-        Format::Text => {
-            print(&crate::publish::lint::text(&judged, std::io::stdout().is_terminal()));
-        }
+    let text = match options.format {
+        Format::Json => format!("{}\n", crate::publish::lint::json(&judged)),
+        Format::Text => crate::publish::lint::text(&judged, colour()),
+    };
+    if print(&text) != OK {
+        return FAILED;
     }
     let mut all = judged.iter().flat_map(|one| &one.findings);
     if all.any(|finding| finding.level == Level::Error) { FAILED } else { OK }

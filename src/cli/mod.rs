@@ -11,8 +11,11 @@ mod own;
 mod run;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::daemon::environment;
 
 /// All is well.
 pub const OK: u8 = 0;
@@ -30,9 +33,20 @@ const VERSION: &str = if cfg!(feature = "kerberos") {
     concat!(env!("CARGO_PKG_VERSION"), " without kerberos")
 };
 
+/// The same, and what was built in.
+static FEATURES: LazyLock<String> = LazyLock::new(|| {
+    let features = [
+        ("kerberos", cfg!(feature = "kerberos")),
+        ("ntlm", cfg!(feature = "ntlm")),
+        ("pac", cfg!(feature = "pac")),
+    ];
+    let line = |(name, has)| format!("\n{name}: {}", if has { "yes" } else { "no" });
+    format!("{VERSION}{}", features.map(line).concat())
+});
+
 /// Walks the way to each API that you depend on, layer by layer, and says what broke and who has to act.
 #[derive(Debug, Parser)]
-#[command(name = "egressd", version = VERSION, max_term_width = 100)]
+#[command(name = "egressd", version = VERSION, long_version = FEATURES.as_str(), max_term_width = 100)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -129,13 +143,27 @@ pub fn usage_code() -> u8 {
 /// `check` cannot say.
 const UNKNOWN: u8 = 3;
 
-/// Prints a result. A reader that has gone is no fault of ours.
-fn print(text: &str) {
+/// Prints a result, and says how that ended. A reader that has gone has seen what it wanted (`| head`); what cannot
+/// be written, as on a full disk, is a failure.
+fn print(text: &str) -> u8 {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        complain(&format!("standard output: {error}"));
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => OK,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => OK,
+        Err(error) => {
+            complain(&format!("standard output: {error}"));
+            FAILED
+        }
     }
+}
+
+/// Whether results have colours: on a terminal that has some, where nobody asks for none (`NO_COLOR`,
+/// no-color.org).
+fn colour() -> bool {
+    use std::io::IsTerminal as _;
+    let given = |name| environment::variable(name).unwrap_or_default();
+    std::io::stdout().is_terminal() && given("NO_COLOR").is_empty() && given("TERM") != "dumb"
 }
 
 /// Prints what is not a result.

@@ -59,8 +59,7 @@ pub(super) fn main(options: &Options) -> u8 {
         Shell::Bash => bash::script(&places),
         Shell::Fish => fish::script(&places),
         Shell::Zsh => zsh::script(&places),
-    });
-    OK
+    })
 }
 
 /// A name a line, as far as a shell takes it for a single word that it does not expand.
@@ -85,10 +84,7 @@ pub(super) fn names(asked: &Names) -> u8 {
     };
     let known: BTreeSet<String> = known;
     let plain: Vec<String> = known.into_iter().filter(|name| is_plain(name)).collect();
-    if !plain.is_empty() {
-        print(&format!("{}\n", plain.join("\n")));
-    }
-    OK
+    if plain.is_empty() { OK } else { print(&format!("{}\n", plain.join("\n"))) }
 }
 
 fn of_configuration(asked: &Names) -> Result<BTreeSet<String>, load::Fault> {

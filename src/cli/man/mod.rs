@@ -8,7 +8,7 @@ mod roff;
 
 use clap::{Args, ValueEnum};
 
-use super::{OK, print};
+use super::print;
 
 /// The day that both pages bear: when they were last read from one end to the other.
 const DATE: &str = "2026-11-23";
@@ -35,8 +35,7 @@ pub(super) fn main(options: &Options) -> u8 {
     print(&match options.page {
         Page::Program => program::page(),
         Page::Configuration => options::page(),
-    });
-    OK
+    })
 }
 
 /// The first line of a page, and what says which it is.
