@@ -54,6 +54,7 @@ impl Probes {
         controls: Arc<Controls>,
         old: Option<&Self>,
     ) -> Result<Self, Fault> {
+        let secrets = keys::known(plan);
         let mut plan = plan.clone();
         let theirs = plan.routes.clone();
         // egressd's own logins and keys are not for whoever asks here.
@@ -64,6 +65,7 @@ impl Probes {
         // The roots of each module are prepared once.
         let trusts = modules.modules.iter().filter_map(|module| module.http.tls.trust.clone());
         let network = Arc::new(Network::judging(&plan, trusts)?);
+        network.secrets().learn(secrets);
         if let Some(old) = old {
             // A login inside of a `proxy_url` that was rejected stays so.
             network.remember(&old.network);

@@ -48,6 +48,7 @@ impl Context {
     /// A context for a plan.
     pub fn new(plan: Arc<Plan>) -> Result<Self, crate::probe::Fault> {
         let network = Arc::new(Network::new(&plan)?);
+        network.secrets().learn(keys::known(&plan));
         let controls = Arc::new(Controls::new(Arc::clone(&plan), Arc::clone(&network)));
         Ok(Self { plan, network, controls, waits: true, asker: None })
     }

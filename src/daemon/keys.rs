@@ -48,6 +48,29 @@ pub fn read_pem(source: &SecretSource) -> Result<Secret, String> {
     value(source).map(Secret::new).map_err(|why| format!("{source}: {why}"))
 }
 
+/// Every secret of a plan that can be read now, for who has to recognise them in what comes back.
+pub fn known(plan: &Plan) -> Vec<Secret> {
+    let keys = plan.targets.iter().filter_map(|target| read(target.key.as_ref()).1);
+    let mut all: Vec<Secret> = keys.collect();
+    for account in accounts(plan) {
+        all.extend(basic(account));
+        if let Ok(Credential::Password { password, .. }) = credential(account) {
+            all.push(password);
+        }
+    }
+    all
+}
+
+/// All logins of a plan.
+fn accounts(plan: &Plan) -> impl Iterator<Item = &Account> {
+    let of_routes = plan.routes.iter().filter_map(|route| match &route.way {
+        Way::Direct => None,
+        Way::Proxy(proxy) => proxy.account.as_ref(),
+        Way::Pac(pac) => pac.account.as_ref(),
+    });
+    of_routes.chain(plan.alertmanager.as_ref().and_then(|to| to.account.as_ref()))
+}
+
 /// The files that hold secrets, by what is said of them to people: the same words as in a verdict.
 pub type Files = BTreeMap<String, PathBuf>;
 
@@ -56,14 +79,8 @@ pub fn files(plan: &Plan) -> Files {
     let keys = plan.targets.iter().flat_map(|target| {
         [target.key.as_ref(), target.client_cert.as_ref().map(|cert| &cert.key)]
     });
-    let accounts = plan.routes.iter().filter_map(|route| match &route.way {
-        Way::Direct => None,
-        Way::Proxy(proxy) => proxy.account.as_ref(),
-        Way::Pac(pac) => pac.account.as_ref(),
-    });
-    let of_alerts = plan.alertmanager.as_ref().and_then(|to| to.account.as_ref());
     let mut files: Files = keys.flatten().filter_map(file_of).collect();
-    for account in accounts.chain(of_alerts) {
+    for account in accounts(plan) {
         match &account.proof {
             Proof::Password(source) => files.extend(file_of(source)),
             Proof::Keytab(source) => {

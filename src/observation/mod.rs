@@ -18,6 +18,7 @@ mod lookup;
 mod pac;
 mod question;
 mod socket;
+mod texts;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

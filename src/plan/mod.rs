@@ -10,6 +10,7 @@ mod build;
 mod commands;
 mod environment;
 mod further;
+mod known;
 mod login;
 mod look_up;
 mod nameserver;
@@ -45,6 +46,7 @@ pub use alertmanager::Alertmanager;
 pub use build::{build, named_files, named_variables};
 pub use commands::{Step, commands, commands_text};
 pub use environment::{Exemptions, ProxyVariables};
+pub use known::Known;
 pub use nameserver::{Nameserver, Through};
 pub use no_proxy::is_exempt;
 pub use proxy::{Account, Credential, Pac, Proof, Proxy, Spoken, Way};
@@ -127,6 +129,8 @@ pub enum LogFormat {
     Auto,
     /// Lines on standard error.
     Text,
+    /// The same, each an object.
+    Json,
     /// Fields in the journal.
     Journald,
 }

@@ -58,7 +58,7 @@ impl Network {
                 leg.held = None;
             }
         }
-        Trip {
+        let mut trip = Trip {
             started,
             seconds,
             proxied: plan.tunnel.is_some(),
@@ -68,7 +68,9 @@ impl Network {
             resolved_here,
             legs,
             untried: Vec::new(),
-        }
+        };
+        self.secrets.blot(plan, &mut trip);
+        trip
     }
 
     async fn held(

@@ -34,7 +34,7 @@ use crate::observation::{
     Failure, Leg, LocalFailure, LocalKind, Lookup, Response, Trip, Trust as Verified,
 };
 use crate::plan::{
-    Depth, Families, Hop, Plan, Proxy, Reach, RequestPlan, Spoken, TlsPlan, TripPlan, Trust,
+    Depth, Families, Hop, Known, Plan, Proxy, Reach, RequestPlan, Spoken, TlsPlan, TripPlan, Trust,
     Tunnel, Way,
 };
 use legs::Legs;
@@ -54,6 +54,8 @@ pub struct Network {
     /// For targets that are judged by roots of their own alone.
     of_targets: Vec<(Arc<Trust>, tls::Tls)>,
     gate: proxy::Gate,
+    /// What no peer may bring back.
+    secrets: Known,
     #[cfg(feature = "pac")]
     files: pac::Files,
 }
@@ -123,6 +125,7 @@ impl Network {
             of_proxies,
             of_targets,
             gate: proxy::Gate::default(),
+            secrets: Known::default(),
             #[cfg(feature = "pac")]
             files: pac::Files::new(),
         })
@@ -132,6 +135,12 @@ impl Network {
     /// configuration was loaded.
     pub fn remember(&self, old: &Self) {
         self.gate.remember(&old.gate);
+        self.secrets.remember(&old.secrets);
+    }
+
+    /// What no peer may bring back: what trips carried, and what is told besides.
+    pub fn secrets(&self) -> &Known {
+        &self.secrets
     }
 
     /// What a proxy's own certificate is judged with.
@@ -151,7 +160,9 @@ impl Network {
 
     /// Walks one trip.
     pub async fn walk(self: &Arc<Self>, plan: &Arc<TripPlan>) -> Trip {
-        self.fetch(plan).await.0
+        let (mut trip, _) = self.fetch(plan).await;
+        self.secrets.blot(plan, &mut trip);
+        trip
     }
 
     /// Walks one trip, and hands over the bytes of the answer's body.
