@@ -71,7 +71,7 @@ impl Problem {
             }
             _ => {
                 // Our own messages bring their way out along.
-                let line = message.replace('\n', " ");
+                let line = without_value(&message.replace('\n', " "));
                 let own = line.rsplit_once("; write ");
                 match own.or_else(|| line.rsplit_once(", expected ")) {
                     Some((what, help)) => Self::at(place, what, format!("write {}", kind(help))),
@@ -165,4 +165,15 @@ pub fn nearest(given: &str, known: &[&str]) -> String {
         None if known.is_empty() => "take it out".to_owned(),
         None => format!("known here: {}", known.join(", ")),
     }
+}
+/// `invalid type: string "…", expected a table` without what was written there: a secret may stand in a wrong place.
+fn without_value(line: &str) -> String {
+    let is_of_serde =
+        ["invalid type: ", "invalid value: "].iter().any(|begin| line.starts_with(begin));
+    let value = line.find(['"', '`']).filter(|_| is_of_serde);
+    let Some((what, rest)) = value.and_then(|at| line.split_at_checked(at)) else {
+        return line.to_owned();
+    };
+    let expected = rest.rfind(", expected ").and_then(|at| rest.get(at..)).unwrap_or_default();
+    format!("{}{expected}", what.trim_end())
 }

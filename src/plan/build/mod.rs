@@ -179,6 +179,7 @@ impl Build<'_> {
         let known = [
             ("auto", LogFormat::Auto),
             ("text", LogFormat::Text),
+            ("json", LogFormat::Json),
             ("journald", LogFormat::Journald),
         ];
         self.one_of(log.format.get_ref(), log.format.span(), &known)
@@ -230,7 +231,7 @@ impl Build<'_> {
         let text = name.get_ref();
         let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if text.is_empty() || text.len() > 64 || !text.chars().all(sound) {
-            let what = format!("`{text}` cannot be a name");
+            let what = format!("`{}` cannot be a name", value::shown_url(text));
             self.fault(name.span(), what, "use 1 to 64 of A-Z a-z 0-9 . _ -");
         }
     }

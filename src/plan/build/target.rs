@@ -159,6 +159,15 @@ impl Build<'_> {
         if given != 1 {
             self.fault(key.span(), "a key has one place", "write one of env, file, credential");
         }
+        // Who writes the key itself here must not read it again in a log.
+        let letters = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if env.as_ref().is_some_and(|name| name.is_empty() || !letters(name)) {
+            self.fault(
+                key.span(),
+                "this is no name of a variable",
+                "write the name of the variable, not what it holds",
+            );
+        }
         if let Some(name) = credential
             && (name.is_empty() || name.contains('/') || name.starts_with('.'))
         {

@@ -31,7 +31,7 @@ impl Build<'_> {
                 Some(address)
             }
             Err(_) => {
-                let what = format!("`{value}` is no address with a port");
+                let what = format!("`{}` is no address with a port", shown_url(&value));
                 self.fault(text.span(), what, "write an address and a port: 127.0.0.1:9737");
                 None
             }
@@ -120,7 +120,7 @@ impl Build<'_> {
             Err(why) => {
                 self.fault(
                     place,
-                    format!("`{text}` is no DNS server: {why}"),
+                    format!("`{}` is no DNS server: {why}", shown_url(text)),
                     "write an address, with a port where it is not 53 ([::1]:5353), or how to ask \
                      it: tls://10.0.0.53#dns.corp.example, https://10.0.0.53/dns-query#dns.corp.example",
                 );
