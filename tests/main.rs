@@ -55,6 +55,10 @@ mod standing;
 mod alertmanager;
 // The image, in namespaces.
 mod container;
+// What the daemon logs, and how.
+mod logging;
+// Secrets are in no output.
+mod secrets;
 // Fields in a real journal.
 mod journal;
 // The shipped unit under a real systemd.

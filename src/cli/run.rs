@@ -9,7 +9,8 @@ use tracing::{error, info, warn};
 
 use super::{CONFIG, FAILED, OK, block_on, complain};
 use crate::daemon::load::{Loaded, Source};
-use crate::daemon::{self, Order, Reload, Reloaded, Setup, lists, logging, signals};
+use crate::daemon::logging::{self, Logging};
+use crate::daemon::{self, Order, Reload, Reloaded, Setup, lists, signals};
 
 pub(super) fn main(file: Option<&Path>) -> u8 {
     let (source, loaded) = match Source::open(file) {
@@ -19,15 +20,17 @@ pub(super) fn main(file: Option<&Path>) -> u8 {
             return CONFIG;
         }
     };
-    logging::start(&loaded.plan.log);
+    let logging = logging::start(&loaded.plan.log);
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
-    match serve(loaded, Arc::new(source)) {
+    let code = match serve(loaded, Arc::new(source), &logging) {
         Ok(()) => OK,
         Err(fault) => {
             error!("{fault}");
             FAILED
         }
-    }
+    };
+    logging.end();
+    code
 }
 
 /// Why it does not run.
@@ -43,8 +46,8 @@ enum Fault {
     Probe(#[from] crate::probe::Fault),
 }
 
-fn serve(loaded: Loaded, source: Arc<Source>) -> Result<(), Fault> {
-    let address = loaded.plan.listen;
+fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), Fault> {
+    let (address, logging) = (loaded.plan.listen, logging.clone());
     let served = block_on(async move {
         let listener =
             TcpListener::bind(address).await.map_err(|error| Fault::Listen(address, error))?;
@@ -60,14 +63,14 @@ fn serve(loaded: Loaded, source: Arc<Source>) -> Result<(), Fault> {
             loaded.plan.targets.len(),
         );
         let setup = Setup::new(loaded.plan, loaded.modules, None)?;
-        daemon::run(setup, listener, orders, reload(source)).await;
+        daemon::run(setup, listener, orders, reload(source, logging)).await;
         Ok(())
     });
     served.map_err(Fault::Runtime)?
 }
 
 /// A bad file keeps the old plan, a bad list the last good one, and everything that is wrong is said.
-fn reload(source: Arc<Source>) -> Reload {
+fn reload(source: Arc<Source>, logging: Logging) -> Reload {
     Box::new(move |old, order| {
         let again = source.again(!matches!(order, Order::Lists));
         let is_sound = again.is_sound;
@@ -80,9 +83,13 @@ fn reload(source: Arc<Source>) -> Reload {
             error!("reload: the last good lists stay in force: {told}");
         }
         loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
+        let log = loaded.plan.log.clone();
         let setup = Setup::new(loaded.plan, loaded.modules, Some(old))
             .inspect_err(|fault| error!("reload: {fault}; the old plan stays in force"))
             .ok();
+        if setup.is_some() && log != old.plan.log {
+            logging.change(&log);
+        }
         Reloaded { is_sound: is_sound && setup.is_some(), setup }
     })
 }

@@ -204,7 +204,7 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// `auto`, `text` or `journald`.
+    /// `auto`, `text`, `json` or `journald`.
     pub format: Spanned<String>,
     /// As in `RUST_LOG`.
     pub filter: Spanned<String>,

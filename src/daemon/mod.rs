@@ -372,6 +372,7 @@ impl Daemon {
         let Some(target) = self.agenda.finished(id) else { return };
         let changes = match report {
             Ok(report) => {
+                logging::report(&report);
                 self.holds.after(&report, &self.setup);
                 // Only what fails is worth remembering: a healthy target has nothing that could stand.
                 if report.findings.symptom.iter().any(Option::is_some) {

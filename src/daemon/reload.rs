@@ -23,17 +23,15 @@ impl Daemon {
             if setup.plan.state != self.setup.plan.state {
                 warn!("[state] dir takes effect with a restart");
             }
-            if setup.plan.log != self.setup.plan.log {
-                warn!("[log] takes effect with a restart");
-            }
             self.store.own().reloaded = process::now();
             self.store.declare(setup.plan.site.clone(), declared(&setup.plan));
             self.store.settle(&state::places(&setup.plan));
             self.store.certificates(declared::certificates(&setup.plan));
-            // A check under way goes on only where nothing but the targets has changed: else its
+            // A check under way goes on only where nothing but targets and log have changed: else its
             // evidence is of another plan.
-            let same = Plan { targets: Vec::new(), ..(*setup.plan).clone() }
-                == Plan { targets: Vec::new(), ..(*self.setup.plan).clone() };
+            let (log, of) =
+                (&setup.plan.log, |plan: &Plan| Plan { targets: Vec::new(), ..plan.clone() });
+            let same = of(&setup.plan) == Plan { log: log.clone(), ..of(&self.setup.plan) };
             if !same {
                 self.tasks.abort_all();
                 self.agenda.forget_running();

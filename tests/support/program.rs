@@ -115,6 +115,8 @@ impl Daemon {
         };
         let line = daemon.wait_for("on http://");
         let address = line.rsplit("on http://").next().expect("an address");
+        // In a log of JSON more follows.
+        let address = address.split('"').next().unwrap_or_default();
         daemon.address = address.trim().parse().expect("an address");
         daemon
     }
