@@ -190,14 +190,6 @@ fn bad_lists<'a>(world: &'a World, open: &'a Path) -> Vec<Case<'a>> {
             }),
         ),
         (
-            "a label of more than 256 bytes",
-            Box::new(move || {
-                let (url, long) = ("\"https://x.example.com/\"", "z".repeat(257));
-                let text = format!("[{{\"targets\":[{url}],\"labels\":{{\"a\":\"{long}\"}}}}]");
-                world.text("b.json", &text);
-            }),
-        ),
-        (
             "there are more than 10000 targets",
             Box::new(move || {
                 let urls: Vec<String> =

@@ -14,6 +14,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+#[cfg(test)]
+pub(super) use tests::Gone;
+
 /// Bytes kept from the beginning, as evidence: a `ServerHello` up to its version (RFC 8446 4.1.3).
 const KEPT: usize = 128;
 /// Between the two segments of a message that is split: longer than any queue of a switch, shorter
@@ -375,19 +378,8 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    /// What it has said can be read; it takes nothing.
-    struct Gone(&'static [u8]);
-
-    impl AsyncRead for Gone {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            buffer.put_slice(std::mem::take(&mut self.get_mut().0));
-            Poll::Ready(Ok(()))
-        }
-    }
+    /// A connection whose other end is gone: it takes nothing.
+    pub(in crate::probe) struct Gone;
 
     impl AsyncWrite for Gone {
         fn poll_write(
@@ -410,9 +402,10 @@ mod tests {
     #[tokio::test]
     async fn what_the_peer_said_comes_before_the_error_of_a_write() {
         let counts = || Counts::with_limit(1000);
-        let mut tells = Counted::new(Gone(b"413"), counts());
+        let said = || tokio::io::join(&b"413"[..], Gone);
+        let mut tells = Counted::new(said(), counts());
         assert!(tells.write_all(b"body").await.is_err());
-        let mut reads_on = Counted::new(Gone(b"413"), counts()).reads_on();
+        let mut reads_on = Counted::new(said(), counts()).reads_on();
         reads_on.write_all(b"body").await.unwrap();
         reads_on.flush().await.unwrap();
         let mut said = Vec::new();
