@@ -1,8 +1,89 @@
-//! The shipped unit under a real systemd, in a machine that is booted for it.
+//! The shipped unit under a real systemd, in a machine that is booted for it: what it starts as, what it is told and tells,
+//! and what happens to it when it is wrong, silent or asked to end.
 
-use std::net::TcpListener;
+// Every kind of fault from inside of the sandbox.
+mod sandbox;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 
 use crate::support::booted::Bed;
+use crate::support::http::Behaviour as Http;
+use crate::support::pki::Authority;
+use crate::support::program::{get, until};
+use crate::support::tls::{Behaviour as Tls, TlsServer};
+
+const UNIT: &str = include_str!("../deploy/systemd/egressd.service");
+const KEY: &str = "sk-ant-planted-secret";
+const CONFIG: &str = "/etc/egressd/egressd.toml";
+const OWN: &[&str] = &["-t", "egressd"];
+const PROCESS_1: &[&str] = &["_PID=1"];
+const WEB: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9737);
+
+/// A machine with a target, and egressd installed, but not started.
+struct World {
+    bed: Bed,
+    api: TlsServer,
+}
+
+impl World {
+    fn new() -> Option<Self> {
+        let bed = Bed::boot()?;
+        let authority = Authority::new("Public Test Root");
+        bed.put("/etc/egressd/public.pem", "0644", authority.pem());
+        bed.put("/etc/systemd/system/egressd.service", "0644", UNIT);
+        let leaf = Arc::new(authority.leaf(&["127.0.0.1"]));
+        let good = Http::AnthropicByKey { good: KEY.to_owned() };
+        let api = bed.there(None, move || TlsServer::start(&leaf, Tls::Serve(good)));
+        let world = Self { bed, api };
+        world.configure(&world.target("api", ""));
+        // What systemd is told stands in its journal.
+        world.bed.must("systemctl log-level debug");
+        Some(world)
+    }
+
+    fn target(&self, name: &str, more: &str) -> String {
+        format!(
+            "[[target]]\nname = \"{name}\"\nprovider = \"anthropic\"\nroutes = [\"direct\"]\n\
+             url = \"https://{}/v1/models\"\n{more}\n",
+            self.api.address()
+        )
+    }
+
+    fn configure(&self, targets: &str) {
+        let text = format!(
+            "[log]\nformat = \"journald\"\n[probe]\ninterval = \"2s\"\ntimeout = \"1s\"\n\
+             [trust]\nsystem = false\npublic_roots = \"/etc/egressd/public.pem\"\n{targets}"
+        );
+        self.bed.put(CONFIG, "0644", text);
+    }
+
+    /// A drop-in, as `systemctl edit` would write it.
+    fn edit(&self, unit: &str, lines: &str) {
+        self.bed.put(&format!("/etc/systemd/system/{unit}.d/edit.conf"), "0644", lines);
+        self.bed.must("systemctl daemon-reload");
+    }
+
+    fn start(&self) {
+        self.bed.must("systemctl daemon-reload; systemctl start egressd");
+    }
+
+    /// A property of the service.
+    fn show(&self, property: &str) -> String {
+        self.bed.must(&format!("systemctl show -P {property} egressd.service")).trim().to_owned()
+    }
+
+    fn get(&self, at: SocketAddr, path: &'static str) -> (u16, String) {
+        self.bed.there(None, move || get(at, path, &[]))
+    }
+
+    /// The value of the series that begins so.
+    fn series(&self, name: &str) -> f64 {
+        let (_, text) = self.get(WEB, "/metrics");
+        let line = text.lines().find(|line| line.starts_with(name)).expect("the series");
+        line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
+    }
+}
 
 #[test]
 fn what_boots_is_closed_and_ends_with_its_guard() {
@@ -35,14 +116,200 @@ fn what_boots_is_closed_and_ends_with_its_guard() {
 }
 
 #[test]
-fn it_starts_and_stops() {
-    let Some(bed) = Bed::boot() else { return };
-    bed.put(
-        "/etc/systemd/system/egressd.service",
-        "0644",
-        include_str!("../deploy/systemd/egressd.service"),
+fn it_starts_by_the_readmes_lines_and_keeps_its_state_over_a_stop() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    bed.must("mkdir -p /srv/target/release /srv/deploy/systemd; mv /usr/bin/egressd /srv/target/release/");
+    bed.must("mv /etc/systemd/system/egressd.service /srv/deploy/systemd/");
+    let readme = include_str!("../README.md");
+    let block =
+        readme.split("### Put it under systemd").nth(1).and_then(|rest| rest.split("```").nth(1));
+    let lines = block.expect("its block").lines().filter_map(|line| line.strip_prefix("# "));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    bed.must(&format!("cd /srv\n{}", lines.join("\n")));
+
+    // It is ready when it listens, and not before: nobody waited.
+    assert_eq!(world.get(WEB, "/-/healthy").0, 200);
+    bed.wait_for(OWN, "api via direct: works");
+    bed.wait_for(PROCESS_1, "STATUS=1 targets: 1 ok");
+    assert_eq!(world.show("StatusText"), "1 targets: 1 ok, 0 degraded, 0 broken, 0 unknown");
+
+    let process = world.show("MainPID");
+    let status = bed.must(&format!("cat /proc/{process}/status"));
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.split_whitespace().next().unwrap_or_default().to_owned()
+    };
+    // systemd's range of dynamic users.
+    assert!((61184..=65519).contains(&field("Uid:").parse::<u32>().expect("a user")), "{status}");
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        assert_eq!(field(set), "0000000000000000", "{set}");
+    }
+    assert_eq!([field("NoNewPrivs:"), field("Seccomp:")], ["1", "2"]);
+    let kept = "/var/lib/private/egressd";
+    assert_eq!(
+        bed.must(&format!("stat -c '%u %a' {kept}")).trim(),
+        format!("{} 700", field("Uid:"))
     );
-    bed.must("systemctl daemon-reload; systemctl start egressd");
-    assert_eq!(bed.must("systemctl is-active egressd").trim(), "active");
-    bed.must("systemctl stop egressd");
+    // A core file is the kernel's to write, and it may write none.
+    let limit =
+        bed.must(&format!("prlimit --pid {process} --core --output SOFT,HARD --noheadings"));
+    assert_eq!(limit.split_whitespace().collect::<Vec<_>>(), ["0", "0"]);
+
+    let counted = "egressd_checks_total{target=\"api\",route=\"direct\",status=\"ok\"";
+    // Kept first, and then served.
+    until("the check is served", || world.series(counted) >= 1.0);
+    let before = world.series(counted);
+    bed.must("timeout 5 systemctl stop egressd");
+    bed.wait_for(PROCESS_1, "(STOPPING=1)");
+    assert_eq!(world.show("Result"), "success");
+    bed.must(&format!("test -s {kept}/state.json; systemctl start egressd"));
+    assert!(world.series(counted) >= before, "it goes on counting");
+}
+
+#[test]
+fn a_key_comes_as_a_credential_that_nobody_else_can_read() {
+    let Some(world) = World::new() else { return };
+    let World { bed, api } = &world;
+    world.configure(&world.target("api", "key = { credential = \"anthropic-api-key\" }"));
+    // Without one it starts all the same, and says so.
+    world.start();
+    let missing = bed.wait_for(OWN, "api via direct: ");
+    assert!(missing.contains("anthropic-api-key"), "{missing}");
+    assert!(api.requests().iter().all(|request| request.header("x-api-key").is_none()));
+
+    bed.put("/etc/credstore/anthropic-api-key", "0600", format!("{KEY}\n"));
+    bed.must("systemctl restart egressd");
+    bed.wait_for(OWN, "api via direct: works");
+    api.wait_for_request(|request| request.header("x-api-key") == Some(KEY));
+    let file = "/run/credentials/egressd.service/anthropic-api-key";
+    let [us, others] = ["", "setpriv --reuid=65534 --regid=65534 --clear-groups "]
+        .map(|who| bed.sh(&format!("{who}cat {file}")));
+    assert_eq!((us.code, us.stdout), (0, format!("{KEY}\n")));
+    assert_eq!((others.code, others.stdout), (1, String::new()), "{}", others.stderr);
+    let said = bed.must("systemctl show egressd; systemctl status --no-pager egressd");
+    assert!(!said.contains(KEY) && !format!("{:?}", bed.journal(&[])).contains(KEY));
+
+    // Sealed with this machine's own secret.
+    bed.must(
+        "mv /etc/credstore/anthropic-api-key /root/
+         systemd-creds encrypt --with-key=host --name=anthropic-api-key /root/anthropic-api-key \
+           /etc/egressd/anthropic-api-key.cred 2>&1
+         rm /root/anthropic-api-key",
+    );
+    let line = "LoadCredentialEncrypted=anthropic-api-key:/etc/egressd/anthropic-api-key.cred";
+    world.edit("egressd.service", &format!("[Service]\nLoadCredential=\n{line}\n"));
+    let asked = api.requests().len();
+    bed.must("systemctl restart egressd");
+    until("it asks again", || api.requests().len() > asked);
+    let keys = api.requests();
+    let last = keys.last().and_then(|request| request.header("x-api-key"));
+    assert_eq!(last, Some(KEY));
+}
+
+#[test]
+fn a_reload_is_told_and_a_bad_one_fails_and_keeps_what_is_in_force() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    world.start();
+    world.configure(&format!("{}{}", world.target("api", ""), world.target("more", "")));
+    bed.must("systemctl reload egressd");
+    let told = bed.wait_for(PROCESS_1, "RELOADING=1");
+    assert!(told.contains("MONOTONIC_USEC="), "{told}");
+    bed.wait_for(OWN, "more via direct: works");
+
+    bed.put(CONFIG, "0644", "[probe]\nintervall = \"1s\"\n");
+    let reload = bed.sh("systemctl reload egressd");
+    assert_eq!(reload.code, 1, "{}", reload.stderr);
+    bed.wait_for(OWN, "unknown key `intervall`");
+    bed.wait_for(PROCESS_1, "the last reload failed");
+    assert_eq!(world.show("ActiveState"), "active");
+    let status = world.show("StatusText");
+    let failed = "; the last reload failed, see the log: what was in force before stays in force";
+    assert!(status.starts_with("2 targets: ") && status.ends_with(failed), "{status}");
+    until("it is counted", || world.series("egressd_config_last_reload_successful") < 1.0);
+
+    world.configure(&world.target("again", ""));
+    bed.must("systemctl reload egressd");
+    bed.wait_for(OWN, "again via direct: works");
+    bed.wait_for(PROCESS_1, "STATUS=1 targets: 1 ok");
+    assert_eq!(world.show("StatusText"), "1 targets: 1 ok, 0 degraded, 0 broken, 0 unknown");
+
+    // Who is broken, and who has to act.
+    world.api.set(Tls::Serve(Http::Answer { status: 500, headers: Vec::new(), body: Vec::new() }));
+    let told = bed.wait_for(PROCESS_1, "; broken: again (");
+    assert!(told.contains("1 broken"), "{told}");
+}
+
+#[test]
+fn a_configuration_that_is_bad_from_the_start_is_seen_and_not_tried_again() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    bed.put(CONFIG, "0644", "[probe]\nintervall = \"1s\"\n");
+    assert_ne!(bed.sh("systemctl start egressd").code, 0);
+    assert_eq!(world.show("ActiveState"), "failed");
+    assert_eq!([world.show("ExecMainStatus"), world.show("NRestarts")], ["78", "0"]);
+    let status = bed.sh("systemctl status --no-pager --lines=20 egressd");
+    assert_eq!(status.code, 3);
+    assert!(status.stdout.contains("intervall"), "{}", status.stdout);
+    assert!(status.stdout.contains("status=78/CONFIG"), "{}", status.stdout);
+}
+
+#[test]
+fn a_daemon_that_is_silent_is_ended_by_the_watchdog_and_goes_on_counting() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    world.edit("egressd.service", "[Service]\nWatchdogSec=3\nRestartSec=0\n");
+    world.start();
+    bed.wait_for(OWN, "api via direct: works");
+    bed.wait_for(PROCESS_1, "(WATCHDOG=1)");
+    let counted = "egressd_checks_total{target=\"api\",route=\"direct\",status=\"ok\"";
+    until("the check is served", || world.series(counted) >= 1.0);
+    let (process, before) = (world.show("MainPID"), world.series(counted));
+    bed.must(&format!("kill -STOP {process}"));
+    bed.wait_for(PROCESS_1, "egressd.service: Watchdog timeout");
+    // Dumped, it would be `code=dumped`.
+    bed.wait_for(PROCESS_1, "Main process exited, code=killed, status=6/ABRT");
+    bed.wait_for(PROCESS_1, "restart counter is at 1");
+    // A start that is under way is waited for.
+    bed.must("systemctl start egressd");
+    assert_ne!(world.show("MainPID"), process);
+    assert!(world.series(counted) >= before);
+}
+
+#[test]
+fn a_socket_of_systemds_is_served_and_outlives_the_daemon() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    bed.put(
+        "/etc/systemd/system/egressd.socket",
+        "0644",
+        include_str!("../deploy/systemd/egressd.socket"),
+    );
+    world.edit("egressd.socket", "[Socket]\nListenStream=\nListenStream=127.0.0.1:80\n");
+    bed.must("systemctl enable --now egressd.socket egressd.service");
+    let at = SocketAddr::from(([127, 0, 0, 1], 80));
+    let line = bed.wait_for(OWN, "runs /etc/egressd/egressd.toml");
+    let says =
+        "on the service manager's socket, in the place of [server] listen: http://127.0.0.1:80";
+    assert!(line.ends_with(says), "{line}");
+    assert_eq!(world.get(at, "/-/healthy").0, 200);
+    assert!(bed.there(None, || TcpStream::connect(WEB).is_err()), "its own is not bound");
+    // Who comes while it is away waits for it.
+    bed.must("systemctl stop egressd.service 2>&1");
+    assert_eq!(world.get(at, "/-/healthy").0, 200);
+    assert_eq!(world.show("ActiveState"), "active");
+
+    // What it cannot serve is said, and not bound around.
+    bed.must("systemctl stop egressd.socket egressd.service");
+    world.edit(
+        "egressd.socket",
+        "[Socket]\nListenStream=\nListenStream=127.0.0.1:80\nListenStream=127.0.0.1:81\n",
+    );
+    assert_ne!(bed.sh("systemctl start egressd.socket; systemctl start egressd.service").code, 0);
+    bed.wait_for(
+        OWN,
+        "take over the socket of the service manager: it is one socket that is served, and 2 came",
+    );
 }

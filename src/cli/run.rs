@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::{CONFIG, FAILED, OK, block_on, complain};
 use crate::daemon::load::{Loaded, Source};
 use crate::daemon::logging::{self, Logging};
-use crate::daemon::{self, Order, Reload, Reloaded, Setup, lists, signals};
+use crate::daemon::{self, Order, Reload, Reloaded, Setup, handed, lists, signals};
 
 pub(super) fn main(file: Option<&Path>) -> u8 {
     let (source, loaded) = match Source::open(file) {
@@ -40,6 +40,8 @@ enum Fault {
     Runtime(std::io::Error),
     #[error("listen on {0}: {1}")]
     Listen(std::net::SocketAddr, std::io::Error),
+    #[error("take over the socket of the service manager: {0}")]
+    HandedOver(std::io::Error),
     #[error("listen for signals: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
@@ -48,16 +50,25 @@ enum Fault {
 
 fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), Fault> {
     let (address, logging) = (loaded.plan.listen, logging.clone());
+    let handed = handed::listener().map_err(Fault::HandedOver)?;
     let served = block_on(async move {
-        let listener =
-            TcpListener::bind(address).await.map_err(|error| Fault::Listen(address, error))?;
+        let (listener, whose) = match handed {
+            Some(handed) => {
+                let listener = TcpListener::from_std(handed).map_err(Fault::HandedOver)?;
+                (listener, "the service manager's socket, in the place of [server] listen: ")
+            }
+            None => {
+                let bound = TcpListener::bind(address).await;
+                (bound.map_err(|error| Fault::Listen(address, error))?, "")
+            }
+        };
         let (sender, orders) = signals::channel();
         let mut tasks = JoinSet::new();
         signals::listen(sender.clone(), &mut tasks).map_err(Fault::Signals)?;
         tasks.spawn(lists::watch(Arc::clone(&source), sender));
         let bound = listener.local_addr().unwrap_or(address);
         info!(
-            "egressd {} runs {}, {} targets, on http://{bound}",
+            "egressd {} runs {}, {} targets, on {whose}http://{bound}",
             env!("CARGO_PKG_VERSION"),
             loaded.source,
             loaded.plan.targets.len(),

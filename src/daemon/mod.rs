@@ -9,6 +9,7 @@ pub mod blackbox;
 pub mod controls;
 pub mod declared;
 pub mod environment;
+pub mod handed;
 mod hold;
 mod in_force;
 pub mod inquiry;
@@ -38,7 +39,6 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 
 use crate::blackbox::Modules;
-use crate::cause::Status;
 use crate::observation::{Change, Control};
 use crate::plan::{Plan, Target};
 use crate::publish::server;
@@ -416,16 +416,7 @@ impl Daemon {
     }
 
     fn status_line(&self) -> String {
-        let snapshot = self.store.snapshot();
-        let count = |wanted| snapshot.targets.values().filter(|t| t.status() == wanted).count();
-        format!(
-            "{} targets: {} ok, {} degraded, {} broken, {} unknown",
-            snapshot.targets.len(),
-            count(Status::Ok),
-            count(Status::Degraded),
-            count(Status::Broken),
-            count(Status::Unknown),
-        )
+        systemd::status_line(&self.store.snapshot())
     }
 }
 

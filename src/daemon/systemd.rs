@@ -12,9 +12,14 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use super::environment;
+use crate::cause::Status;
+use crate::store::{Snapshot, Target};
 
 /// How long a message that systemd waits for may wait for a place in its queue.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many broken targets the status line names: it is one line of a terminal or two.
+const NAMED: usize = 4;
 
 /// What may be lost: it is said again.
 fn tell(states: &[NotifyState<'_>]) {
@@ -71,6 +76,40 @@ pub(super) fn stopping() {
 /// The daemon checks what it should.
 pub(super) fn alive() {
     tell(&[NotifyState::Watchdog]);
+}
+
+/// How all targets stand, who is broken and who has to act, and whether the last reload took.
+pub(super) fn status_line(snapshot: &Snapshot) -> String {
+    let targets = || snapshot.targets.values();
+    let count = |wanted| targets().filter(|target| target.status() == wanted).count();
+    let mut line = format!(
+        "{} targets: {} ok, {} degraded, {} broken, {} unknown",
+        snapshot.targets.len(),
+        count(Status::Ok),
+        count(Status::Degraded),
+        count(Status::Broken),
+        count(Status::Unknown),
+    );
+    let broken = snapshot.targets.iter().filter(|(_, target)| target.status() == Status::Broken);
+    let finding = |target: &Target| target.verdict.as_ref()?.finding.as_ref().map(|f| f.party);
+    let broken = broken.map(|(name, target)| match finding(target) {
+        Some(party) => format!("{name} ({})", party.label()),
+        None => name.to_string(),
+    });
+    let named: Vec<String> = broken.take(NAMED).collect();
+    if !named.is_empty() {
+        line.push_str("; broken: ");
+        line.push_str(&named.join(", "));
+        match count(Status::Broken) - named.len() {
+            0 => {}
+            more => line.push_str(&format!(" and {more} more")),
+        }
+    }
+    if !snapshot.own.reload_ok {
+        line.push_str("; the last reload failed, see the log: ");
+        line.push_str("what was in force before stays in force");
+    }
+    line
 }
 
 /// How often it has to say so: twice as often as systemd waits.

@@ -1,6 +1,6 @@
 //! What the kernel knows of a connection: `TCP_INFO`, `IP_RECVERR` and the error queue.
 //!
-//! One of the two places with `unsafe`: no crate offers these socket options. The layouts are the
+//! One of the places with `unsafe`: no crate offers these socket options. The layouts are the
 //! kernel's (`include/uapi/linux/tcp.h`, `include/uapi/linux/errqueue.h`), read by offset, so that an
 //! older kernel's shorter answer leaves zeroes behind. Every buffer is owned here and bounded.
 #![expect(

@@ -35,12 +35,12 @@ pub(crate) struct Bed {
 /// All of the host's own units are taken away, and with them who is enabled; the packages' stay and can be started. A control
 /// group of its own in the one hierarchy of version 2, wherever the host has it: systemd-nspawn makes its groups below the one that
 /// it runs in, and two machines in one would end each other's processes.
-const ROOT: &str = r#"
+const ROOT: &str = r"
 mount -t tmpfs -o mode=0755 tmpfs /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-"#;
+";
 
 const BOOT: &str = r#"
 trap '' HUP INT TERM
@@ -141,7 +141,7 @@ impl Bed {
         std::fs::read_to_string(self.console.path().join("console")).unwrap_or_default()
     }
 
-    /// A program in it, as root.
+    /// A program in it, as root. `nsenter` waits for it: what is to run on ends with the machine, and not by killing the command.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.leader.to_string(), "-a", "--", program]);

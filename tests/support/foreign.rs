@@ -65,10 +65,15 @@ impl At<'_> {
             At::Loopback => Command::new(program),
             At::Namespace(namespace, ..) => {
                 // It becomes the program: to kill it is to kill the server.
-                let file = Path::new("/run/netns").join(namespace);
-                let mut command = Command::new("nsenter");
-                command.arg(format!("--net={}", file.display())).args(["--", program]);
-                command
+                if namespace.starts_with('/') {
+                    let mut command = Command::new("nsenter");
+                    command.arg(format!("--net={namespace}")).args(["--", program]);
+                    command
+                } else {
+                    let mut command = Command::new("ip");
+                    command.args(["netns", "exec", namespace, program]);
+                    command
+                }
             }
         };
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");

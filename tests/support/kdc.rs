@@ -1,7 +1,7 @@
 //! A real Kerberos: a realm of its own with a KDC of MIT's, keytabs, tickets, and a clock that may be wrong.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,6 +15,8 @@ pub(crate) const REALM: &str = "EGRESSD.TEST";
 /// The realm, and its KDC while it runs; it is ended when this goes.
 #[derive(Debug)]
 pub(crate) struct Kdc {
+    /// A network namespace and an address in it, if not this host's loopback.
+    place: Option<(String, IpAddr)>,
     address: SocketAddr,
     program: Option<Foreign>,
     folder: Folder,
@@ -31,6 +33,11 @@ pub(crate) fn is_here() -> bool {
 impl Kdc {
     /// A realm with these principals, whose keys are random, on this host's loopback.
     pub(crate) fn start(principals: &[&str]) -> Self {
+        Self::start_in(None, principals)
+    }
+
+    /// The same in a network namespace, at that address.
+    pub(crate) fn start_in(place: Option<(String, IpAddr)>, principals: &[&str]) -> Self {
         let folder = Folder::new();
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("its folder");
@@ -43,7 +50,7 @@ impl Kdc {
         );
         folder.write("kdc.conf", &database);
         let address = ([127, 0, 0, 1], 0).into();
-        let mut kdc = Self { address, program: None, folder };
+        let mut kdc = Self { place, address, program: None, folder };
         kdc.write_conf();
         must(kdc.tool("kdb5_util").args(["-r", REALM, "create", "-s", "-P", "master"]), "");
         for principal in principals {
@@ -56,10 +63,12 @@ impl Kdc {
     /// Starts it anew, with its clock so many seconds ahead, on another port.
     pub(crate) fn run(&mut self, ahead: i32) {
         self.stop();
-        let (address, program) = on_a_free_port(At::Loopback, |address| {
+        let place = self.place.clone();
+        let at = place.as_ref().map_or(At::Loopback, |(name, ip)| At::Namespace(name, *ip, None));
+        let (address, program) = on_a_free_port(at, |address| {
             self.address = address;
             self.write_conf();
-            let mut command = self.tool("krb5kdc");
+            let mut command = self.tool_at(at, "krb5kdc");
             command.args(["-n", "-r", REALM, "-T", &ahead.to_string(), "-P"]);
             command.arg(self.folder.path().join("pid"));
             Foreign::start(command, "commencing operation")
@@ -126,7 +135,11 @@ impl Kdc {
     }
 
     fn tool(&self, program: &str) -> Command {
-        let mut command = At::Loopback.command(program);
+        self.tool_at(At::Loopback, program)
+    }
+
+    fn tool_at(&self, at: At<'_>, program: &str) -> Command {
+        let mut command = at.command(program);
         command.env("KRB5_CONFIG", self.conf());
         command.env("KRB5_KDC_PROFILE", self.folder.path().join("kdc.conf"));
         command
