@@ -59,6 +59,10 @@ impl Step {
 }
 
 /// What a login is made for.
+#[cfg_attr(
+    not(feature = "kerberos"),
+    expect(dead_code, reason = "a ticket is for a host, and waited for")
+)]
 pub(super) struct Place<'a> {
     /// The proxy's host.
     pub(super) host: &'a str,
@@ -78,6 +82,7 @@ pub(super) enum Next {
     /// The scheme is offered in a form that nobody here can answer.
     Unusable,
     /// There is nothing to show.
+    #[cfg_attr(not(feature = "kerberos"), expect(dead_code, reason = "only Kerberos has tickets"))]
     NoTicket(Ticket),
     /// What the proxy says is no challenge of this scheme: what is wrong with it.
     Flawed(String),
