@@ -37,6 +37,13 @@ const OTHER: &str = "192.0.2.81";
 /// The router has the name server; the proxy is on the far side of it, a gateway on the near one.
 const ROUTER: &str = "10.1.2.1";
 const PROXY: &str = "192.0.2.2";
+const PROXIES: [(&str, &str); 3] = [
+    ("proxy-fra.corp.example", "192.0.2.3"),
+    ("proxy-sin.corp.example", "192.0.2.4"),
+    ("proxy-iad.corp.example", "192.0.2.5"),
+];
+/// Who has the PAC file.
+const WPAD: &str = "192.0.2.82";
 
 fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -53,13 +60,17 @@ impl Customer {
     /// With the example in its place; none where this user may not.
     fn new(example: &str) -> Option<Self> {
         let hosts = Hosts::new()?;
-        hosts.on(Host::Internet, &format!("ip addr add {OTHER}/32 dev lo"));
+        for at in [OTHER, WPAD].into_iter().chain(PROXIES.map(|(_, at)| at)) {
+            hosts.on(Host::Internet, &format!("ip addr add {at}/32 dev lo"));
+        }
         let zone = Zone::new()
             .address("api.anthropic.com", address(API[0]))
             .address("www.example.com", address(UNRELATED))
             .address("www.example.org", address(OTHER))
             .address("proxy.corp.example", address(PROXY))
+            .address("wpad.corp.example", address(WPAD))
             .address("llm.corp.example", address(ROUTER));
+        let zone = PROXIES.iter().fold(zone, |zone, (name, at)| zone.address(name, address(at)));
         let at = (address(ROUTER), 53).into();
         let names = hosts.there(Host::Router, move || DnsServer::start_at(at, zone));
         let this = Self { hosts, etc: Folder::new(), _names: names };
@@ -84,6 +95,7 @@ impl Customer {
             (API[0], leaf("api.anthropic.com"), Http::AnthropicUnauthorized),
             (UNRELATED, leaf("www.example.com"), page()),
             (OTHER, leaf("www.example.org"), page()),
+            (WPAD, leaf("wpad.corp.example"), script()),
         ];
         self.hosts.there(Host::Internet, move || {
             let serve = |(at, leaf, answer): (&str, _, _)| {
@@ -106,6 +118,27 @@ impl Customer {
         Finished::of(command.output().expect("it runs"))
     }
 
+    /// The direct way to hosts of others is closed.
+    fn close_direct(&self) {
+        for at in [API[0], UNRELATED, OTHER] {
+            let rule = format!("ip saddr 10.1.2.3 ip daddr {at} tcp dport 443 reject");
+            self.hosts.firewall(&format!("{rule} with icmp type admin-prohibited"));
+        }
+    }
+
+    /// A proxy out there, which knows the hosts of others.
+    fn squid(&self, at: &str) -> Squid {
+        Squid::start(&Setup {
+            at: At::Namespace(&self.hosts.namespace(Host::Internet), address(at), Some(3128)),
+            hosts: &[
+                ("api.anthropic.com", address(API[0])),
+                ("www.example.com", address(UNRELATED)),
+                ("www.example.org", address(OTHER)),
+            ],
+            ..Setup::default()
+        })
+    }
+
     /// Exit status and document of a check with the file in its place.
     fn check(&self) -> (i32, Value) {
         let finished = self.egressd(&["check", "--format", "json"]);
@@ -116,6 +149,18 @@ impl Customer {
 
 fn page() -> Http {
     Http::Answer { status: 200, headers: Vec::new(), body: b"hello".to_vec() }
+}
+
+fn script() -> Http {
+    let text = "function FindProxyForURL(url, host) { return 'PROXY proxy.corp.example:3128'; }";
+    let headers = vec![("content-type", "application/x-ns-proxy-autoconfig".to_owned())];
+    Http::Answer { status: 200, headers, body: text.into() }
+}
+
+/// The place of the check over this route.
+fn by_route(document: &Value, route: &str) -> usize {
+    let checks = document["checks"].as_array().expect("a list");
+    checks.iter().position(|check| check["route"] == route).expect("the route")
 }
 
 fn text(example: &str) -> String {
@@ -206,32 +251,62 @@ fn one_proxy_is_ok_while_direct_is_closed_and_tells_where_it_is_open() {
     let Some(host) = Customer::new("proxy") else { return };
     let authority = Authority::new("Public Root");
     let _servers = host.internet(&authority, true);
-    let namespace = host.hosts.namespace(Host::Internet);
-    let _squid = Squid::start(&Setup {
-        at: At::Namespace(&namespace, address(PROXY), Some(3128)),
-        hosts: &[
-            ("api.anthropic.com", address(API[0])),
-            ("www.example.com", address(UNRELATED)),
-            ("www.example.org", address(OTHER)),
-        ],
-        ..Setup::default()
-    });
-    let by_route = |document: &Value, route: &str| {
-        let checks = document["checks"].as_array().expect("a list");
-        checks.iter().position(|check| check["route"] == route).expect("the route")
-    };
+    let _squid = host.squid(PROXY);
     let (code, document) = host.check();
     let direct = by_route(&document, "direct");
     assert_eq!(code, 0, "{document:#}");
     let expected = [Some("degraded"), Some("egress_open_unexpectedly"), Some("firewall")];
     assert_eq!(said(&document, direct)[..3], expected, "{document:#}");
 
-    host.hosts.firewall("ip saddr 10.1.2.3 tcp dport 443 drop");
+    host.close_direct();
     let (code, document) = host.check();
     assert_eq!((code, document["targets"][0]["status"].as_str()), (0, Some("ok")), "{document:#}");
     let (corp, direct) = (by_route(&document, "corp"), by_route(&document, "direct"));
     assert_eq!(said(&document, corp)[0], Some("ok"), "{document:#}");
     assert_eq!(said(&document, direct)[0], Some("ok"), "{document:#}");
+}
+
+#[cfg(feature = "pac")]
+#[test]
+fn a_pac_file_leads_to_the_proxy_while_direct_is_closed() {
+    if !is_here() {
+        return;
+    }
+    let Some(host) = Customer::new("pac") else { return };
+    let _servers = host.internet(&Authority::new("Public Root"), true);
+    let _squid = host.squid(PROXY);
+    host.close_direct();
+    let (code, document) = host.check();
+    assert_eq!((code, document["targets"][0]["status"].as_str()), (0, Some("ok")), "{document:#}");
+    assert_eq!(said(&document, by_route(&document, "auto"))[0], Some("ok"), "{document:#}");
+}
+
+#[test]
+fn a_central_site_is_ok_over_every_proxy_and_names_the_one_that_is_dead() {
+    if !is_here() {
+        return;
+    }
+    let Some(host) = Customer::new("central") else { return };
+    let _servers = host.internet(&Authority::new("Public Root"), true);
+    let mut squids: Vec<Squid> = PROXIES.iter().map(|(_, at)| host.squid(at)).collect();
+    host.close_direct();
+    let (code, document) = host.check();
+    assert_eq!((code, document["targets"][0]["status"].as_str()), (0, Some("ok")), "{document:#}");
+    assert_eq!(document["site"], "headquarters");
+
+    squids.pop();
+    let list = r#"[{ "targets": ["https://api.anthropic.com/v1/models"], "labels": { "team": "search",
+        "__egressd_name": "listed", "__egressd_routes": "frankfurt, singapore" } }]"#;
+    host.file("egressd/targets/search.json", list);
+    let (code, document) = host.check();
+    let dead = by_route(&document, "ashburn");
+    let expected = [Some("broken"), Some("proxy_down"), Some("proxy"), Some("high")];
+    assert_eq!((code, said(&document, dead)), (2, expected), "{document:#}");
+    for works in ["frankfurt", "singapore"] {
+        assert_eq!(said(&document, by_route(&document, works))[0], Some("ok"), "{document:#}");
+    }
+    let targets = document["targets"].as_array().expect("a list");
+    assert_eq!(targets.len(), 2, "{document:#}");
 }
 
 #[test]
