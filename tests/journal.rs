@@ -32,7 +32,9 @@ fn verdicts_can_be_asked_for_by_field() {
         \"$0\" run --config \"$1\" & daemon=$!
         journalctl -q -f -n all -t egressd -o cat | grep -q -m 1 'shut via direct'
         kill $daemon; wait $daemon
-        journalctl -q --no-pager -o json -t egressd EGRESSD_STATUS=broken EGRESSD_CAUSE=tcp_rejected
+        journalctl -q --no-pager -o json -t egressd EGRESSD_STATUS=broken EGRESSD_CAUSE=tcp_rejected \\
+            MESSAGE_ID=6d0f9c1f8f5b4a0c9e4be1d2a7c35e10
+        journalctl -q --no-pager -o cat -t egressd PRIORITY=6
         kill $journald";
     let output = Command::new("timeout")
         .args(["60", "unshare", "--mount", "--propagation", "private", "sh", "-c", script])
@@ -49,5 +51,8 @@ fn verdicts_can_be_asked_for_by_field() {
     assert_eq!(entry["EGRESSD_PARTY"], "undetermined");
     assert_eq!(entry["EGRESSD_LAYER"], "tcp");
     assert_eq!(entry["PRIORITY"], "3", "broken is an error");
+    assert!(entry["EGRESSD_SINCE"].as_str().is_some_and(|since| since.ends_with('Z')), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("egressd ") && line.contains(" runs ")));
+    assert!(text.lines().any(|line| line == "stopped"), "the last line is written: {text}");
     assert!(entry["MESSAGE"].as_str().is_some_and(|text| text.starts_with("shut via direct: ")));
 }

@@ -190,6 +190,8 @@ pub(super) fn change(change: &Change) {
     let cause = label(finding.map(|finding| finding.cause.label()));
     let party = label(finding.map(|finding| finding.party.label()));
     let confidence = label(finding.map(|finding| finding.confidence.label()));
+    let rule = finding.map_or("none", |finding| finding.rule.as_str());
+    let since = check.steady.since.map(api::time).unwrap_or_default();
     let summary = shown(&api::summary(check));
     macro_rules! line {
         ($level:ident) => {
@@ -203,6 +205,8 @@ pub(super) fn change(change: &Change) {
                 cause,
                 party,
                 confidence,
+                rule,
+                since,
                 "{summary}"
             )
         };

@@ -38,7 +38,10 @@ pub(super) struct Queue {
 struct Waiting {
     lines: VecDeque<Rendered>,
     bytes: usize,
+    /// Refused: they came after those that wait.
     lost: u64,
+    /// Not written: they came before those that wait.
+    failed: u64,
     /// Whether the thread has a line in its hands.
     writing: bool,
 }
@@ -69,7 +72,7 @@ impl Queue {
             loop {
                 let line = queue.next();
                 if out.write(&line).is_err() {
-                    queue.waiting().lost += 1;
+                    queue.waiting().failed += 1;
                 }
             }
         };
@@ -98,17 +101,19 @@ impl Queue {
         waiting.writing = false;
         self.changed.notify_all();
         loop {
-            // What was lost while nothing waits is told before what comes next.
-            let told = waiting.lost > 0 && !waiting.lines.is_empty();
+            let (empty, failed) = (waiting.lines.is_empty(), waiting.failed);
+            if failed > 0 && !empty {
+                waiting.failed = 0;
+                waiting.writing = true;
+                return (self.lost)(failed);
+            }
+            if empty && waiting.lost > 0 {
+                waiting.writing = true;
+                return (self.lost)(std::mem::take(&mut waiting.lost));
+            }
             if let Some(line) = waiting.lines.pop_front() {
                 waiting.bytes -= line.1.len();
                 waiting.writing = true;
-                if told {
-                    let lost = (self.lost)(std::mem::take(&mut waiting.lost));
-                    waiting.bytes += line.1.len();
-                    waiting.lines.push_front(line);
-                    return lost;
-                }
                 return line;
             }
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -182,13 +187,15 @@ mod tests {
             (0..5).map(|_| String::from_utf8(queue.next().1).unwrap()).collect();
         assert_eq!(told[..3], [large.clone(), large.clone(), large]);
         assert_eq!(told[3..], ["2 lost", "short"]);
-        assert_eq!(queue.waiting().bytes, "short".len().min(queue.waiting().bytes));
+        assert_eq!(queue.waiting().bytes, 0);
+        queue.waiting().lost = 4;
+        assert_eq!(queue.next(), line("4 lost"), "also where nothing follows");
     }
 
     #[test]
     fn what_could_not_be_written_is_told_with_the_next_line() {
         let queue = queue();
-        queue.waiting().lost = 3;
+        queue.waiting().failed = 3;
         queue.push(line("next"));
         assert_eq!([queue.next(), queue.next()], [line("3 lost"), line("next")]);
         assert_eq!(queue.waiting().bytes, 0);
