@@ -4,11 +4,15 @@
 mod refused;
 mod world;
 
+use std::io::Read as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use data_encoding::{BASE64, HEXLOWER};
 
-use crate::support::program::{Daemon, get, until};
+use crate::support::ground::Ground;
+use crate::support::not_run;
+use crate::support::program::{Daemon, Folder, get, until};
 use world::World;
 
 /// What every planted value begins with; with the byte before it in each place of a group of base64.
@@ -174,4 +178,33 @@ fn a_pasted_command_line_is_judged_without_its_key() {
             none_leaks(command, &format!("{}{}", finished.stdout, finished.stderr));
         }
     }
+}
+
+/// How many core files a command leaves that is aborted once it has said a word.
+fn cores(command: &str) -> usize {
+    let folder = Folder::new();
+    let script = format!("cd \"$0\" && ulimit -c unlimited && exec {command}");
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .arg(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut word = [0_u8; 1];
+    child.stderr.take().expect("it was piped").read_exact(&mut word).expect("it says something");
+    let sent = Command::new("kill").args(["-s", "ABRT", &child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    child.wait().expect("it ends");
+    let left = std::fs::read_dir(folder.path()).expect("the folder is there").flatten();
+    left.filter(|file| file.file_name().to_string_lossy().starts_with("core")).count()
+}
+
+#[test]
+fn no_core_file_is_left() {
+    if cores("bash -c 'echo ready >&2; exec sleep 60'") == 0 {
+        return not_run("this kernel writes core files elsewhere");
+    }
+    let ground = Ground::new();
+    let file = ground.config("[server]\nlisten = \"127.0.0.1:0\"\n");
+    assert_eq!(cores(&format!("{} run --config {file}", env!("CARGO_BIN_EXE_egressd"))), 0);
 }

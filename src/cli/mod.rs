@@ -109,6 +109,9 @@ enum Format {
 
 /// Does what was asked, and says how it ended.
 pub fn main(arguments: Arguments) -> u8 {
+    if let Err(error) = crate::daemon::process::keep_memory() {
+        complain(&format!("a core file could be written: {error}"));
+    }
     match arguments.command {
         Command::Run { config } => run::main(config.as_deref()),
         Command::Check(options) => check::main(&options),

@@ -1,6 +1,8 @@
-//! What the kernel counts of this process (`proc_pid_stat(5)`), for the metrics that every exporter has.
+//! What the kernel counts of this process (`proc_pid_stat(5)`), for the metrics that every exporter has; and that
+//! its memory, which holds keys, is left to nobody.
 
 use jiff::Timestamp;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::publish::metrics::Process;
 
@@ -38,6 +40,12 @@ fn max_fds() -> f64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files"));
     line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or_default()
+}
+
+/// No core file is written, not to a pipe either, which a limit would not stop (`core(5)`); and who is not root reads
+/// neither memory nor environment in `/proc` (`PR_SET_DUMPABLE(2const)`).
+pub fn keep_memory() -> std::io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 /// The wall clock.
