@@ -191,6 +191,37 @@ fn nothing_is_left_for_later() {
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
 
+/// What is named as a secret is of the type that cannot be printed. Two are borrowed for a computation, by types that
+/// print nothing; tokens are those of a peer's challenge.
+#[test]
+fn secrets_are_of_the_type_that_cannot_be_printed() {
+    const NAMES: &[&str] =
+        &["password", "token", "secret", "authorization", "cookie", "api_key", "passphrase"];
+    const PLAIN: &[&str] = &["String", "str", "Vec<u8>", "Bytes", "Cow<"];
+    const MAY: &[(&str, &str)] = &[
+        ("src/probe/proxy/challenge.rs", "token"),
+        ("src/probe/proxy/digest.rs", "password"),
+        ("src/probe/proxy/login.rs", "token"),
+        ("src/probe/proxy/ntlm.rs", "password"),
+    ];
+    let mut found = Vec::new();
+    for path in sources("src") {
+        for line in production(&path).lines() {
+            // A field stands on a line of its own; what has brackets or an end is code.
+            let Some((name, kind)) = line.trim().split_once(": ") else { continue };
+            let name = name.rsplit(' ').next().unwrap_or_default();
+            let is_field = kind.ends_with(',') && !kind.contains(['(', '"', '.']);
+            if is_field && NAMES.contains(&name) && PLAIN.iter().any(|plain| kind.contains(plain)) {
+                found.push((path.display().to_string(), name.to_owned()));
+            }
+        }
+    }
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|(path, name)| (path.as_str(), name.as_str())).collect();
+    // Each of them is there, too: the search finds what it looks for.
+    assert_eq!(found, MAY);
+}
+
 #[test]
 fn the_versions_of_rust_agree() {
     let value = |file: &str, key: &str| {
