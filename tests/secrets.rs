@@ -1,6 +1,7 @@
 //! No secret is in any output: one of each kind that a configuration can hold is planted, everything that can be
 //! printed is printed, also while peers say back what they were told, and all of it is searched.
 
+mod printed;
 mod refused;
 mod world;
 
