@@ -141,7 +141,6 @@ pub async fn run(
     ));
     systemd::ready(&daemon.status_line());
     let mut watchdog = systemd::watchdog().map(tokio::time::interval);
-    let mut look = Some(tokio::time::interval(LOOK));
     loop {
         let due = daemon.agenda.next_due(daemon.room());
         tokio::select! {
@@ -175,7 +174,7 @@ pub async fn run(
             }
             () = sleep_until(due) => daemon.start_due(),
             () = tick(&mut watchdog) => daemon.feed_watchdog(),
-            () = tick(&mut look) => daemon.publish(),
+            () = sleep_until(daemon.look_at) => daemon.publish(),
         }
     }
     systemd::stopping();
@@ -211,8 +210,9 @@ struct Daemon {
     outlet: Arc<Outlet>,
     /// How many snapshots were published.
     published: u64,
-    /// When time was counted last.
+    /// When time was counted last, and when it is next.
     looked: Instant,
+    look_at: Instant,
     /// Who keeps the state over a restart.
     keeper: Option<Keeper>,
     in_force: Arc<Mutex<InForce>>,
@@ -251,6 +251,7 @@ impl Daemon {
             outlet,
             published: 0,
             looked: Instant::now(),
+            look_at: Instant::now(),
             keeper,
             agenda,
             setup,
@@ -267,6 +268,7 @@ impl Daemon {
     fn publish(&mut self) {
         let now = Instant::now();
         self.store.pass(now - std::mem::replace(&mut self.looked, now));
+        self.look_at = now + LOOK;
         self.published += 1;
         let snapshot = self.store.snapshot();
         let kept = self.keeper.as_ref();
@@ -387,8 +389,12 @@ impl Daemon {
                 self.store.unknown(&target, why, process::now())
             }
         };
-        // Who reads of a change can ask for it.
-        self.publish();
+        if changes.is_empty() {
+            self.look_at = self.look_at.min(Instant::now() + SOON);
+        } else {
+            // Who reads of a change can ask for it.
+            self.publish();
+        }
         changes.iter().for_each(logging::change);
         if !changes.is_empty() {
             systemd::status(&self.status_line());
@@ -422,5 +428,7 @@ impl Daemon {
 
 /// How often the time of verdicts is counted while nothing else happens.
 const LOOK: Duration = Duration::from_secs(10);
+/// What only counts is published together: a snapshot is of all checks, however many there are.
+const SOON: Duration = Duration::from_millis(100);
 /// What a check may take beyond its own bound before it is given up.
 const GRACE: Duration = Duration::from_secs(2);

@@ -296,7 +296,10 @@ impl Store {
     /// What the steady verdicts of a target's routes say together.
     fn weigh(&mut self, target: &str, at: Timestamp) {
         let Some(state) = self.state.targets.get_mut(target) else { return };
-        let checks = self.state.checks.values().filter(|check| check.id.target == target);
+        let first = CheckId { target: target.to_owned(), route: String::new() };
+        // Not all of them: there may be ten thousand.
+        let from = self.state.checks.range::<CheckId, _>(first..);
+        let checks = from.map(|(_, check)| check).take_while(|check| check.id.target == target);
         let weighed: Vec<Weighed<'_>> = checks
             .filter_map(|check| {
                 Some(Weighed {
