@@ -1,6 +1,5 @@
 //! The Debian package: what is in it, what lintian says, and a life from installation to purge on a machine of its own.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -39,7 +38,9 @@ fn it_holds_what_is_kept() {
         let words: Vec<&str> = line.split_whitespace().collect();
         (words[5..].join(" "), format!("{} {}", words[0], words[1]))
     });
-    for (name, mode) in files.collect::<BTreeMap<_, _>>() {
+    let mut files: Vec<(String, String)> = files.collect();
+    files.sort();
+    for (name, mode) in files {
         writeln!(now, "{mode} {name}").expect("text");
     }
     same_as_kept("deb.txt", &now);

@@ -23,8 +23,8 @@ fn it_holds_what_is_kept() {
         // Versions of the C library are those of the machine that built it.
         let lines =
             text.lines().filter(|line| !line.contains("(GLIBC_") && !line.contains("(GCC_"));
-        let text: String = lines.map(|line| format!("{line}\n")).collect();
-        write!(now, "{what}\n{text}\n").expect("text");
+        let text = lines.collect::<Vec<_>>().join("\n");
+        write!(now, "{what}\n{text}\n\n").expect("text");
     }
     let format =
         "[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILEFLAGS:fflags} %{FILENAMES}\\n]";
