@@ -276,6 +276,45 @@ fn fish_completes_the_same() {
     }
 }
 
+/// zsh completes on a terminal only: one is made for it. Each line ends in a tab, and is then not run, but written down.
+const IN_ZSH: &str = r#"
+zmodload zsh/zpty
+zpty z 'zsh -f -i'
+zpty -w z 'PS1=; fpath=('$1' $fpath); autoload -Uz compinit; compinit -u -D
+accept() { print -r -- "$BUFFER" >> said; [[ $BUFFER == last* ]] && print "no "more; BUFFER=; zle .accept-line }
+zle -N accept; bindkey "^M" accept; bindkey "^J" accept'
+shift
+for line in "$@" last; do zpty -n -w z "$line"$'\t\r'; done
+zpty -r z read '*no more*'
+zpty -d z
+"#;
+
+#[test]
+fn zsh_completes_on_a_terminal() {
+    let folder = place();
+    let file = completions("_egressd");
+    let scripts = Path::new(&file).parent().unwrap().display().to_string();
+    let lines = [
+        ("egressd ch", "eck "),
+        ("egressd check --config some.toml op", "en-ai "),
+        ("egressd check --config some.toml --route co", "rp "),
+        ("egressd check --format=n", "agios "),
+        ("egressd config check --p", "lan "),
+        ("egressd explain sni_f", "iltered "),
+        ("egressd lint --provider az", "ure_openai "),
+        ("egressd run --config some.", "toml "),
+        ("egressd man egressd.", "toml "),
+    ];
+    let typed = lines.map(|(line, _)| line);
+    let script = format!("set -- '{scripts}' \"$@\"\n{IN_ZSH}");
+    let arguments = [&["timeout", "60", "zsh", "-f", "-c", &script, "zsh"][..], &typed].concat();
+    let Some((_, stderr)) = shell(&folder, &arguments) else { return };
+    assert_eq!(stderr, "");
+    let said = fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    let wanted = lines.map(|(line, rest)| format!("{line}{rest}\n")).concat();
+    assert_eq!(said.split("last").next(), Some(wanted.as_str()));
+}
+
 #[test]
 fn zsh_reads_the_script() {
     let folder = place();

@@ -7,12 +7,12 @@ use super::{Argument, Place, Values, words};
 const BEGIN: &str = r#"#compdef egressd
 # Completes egressd in zsh: printed by `egressd completions zsh`.
 
-# What the configuration of this line names.
+# What the configuration of this line names; before it stand the options for compadd.
 _egressd_names() {
   local -a names config
   [[ -n ${opt_args[--config]} ]] && config=(--config "${(Q)opt_args[--config]}")
-  names=(${(f)"$(egressd names $1 $config 2> /dev/null)"})
-  compadd -a names
+  names=(${(f)"$(egressd names $argv[-1] $config 2> /dev/null)"})
+  compadd "${(@)argv[1,-2]}" -a names
 }
 "#;
 
