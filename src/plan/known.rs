@@ -69,8 +69,9 @@ impl Known {
         let mut state = self.state();
         let before = state.secrets.len();
         let credentials = |secret: &Secret| {
-            let (_, credentials) = secret.expose().split_once(' ')?;
-            Some(Secret::new(credentials.to_owned()))
+            let (scheme, credentials) = secret.expose().split_once(' ')?;
+            let is_scheme = ["Basic", "Bearer"].iter().any(|one| scheme.eq_ignore_ascii_case(one));
+            is_scheme.then(|| Secret::new(credentials.to_owned()))
         };
         let behind: Vec<Secret> = secrets.iter().filter_map(credentials).collect();
         for secret in secrets.into_iter().chain(behind) {

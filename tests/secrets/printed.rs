@@ -6,6 +6,7 @@ use std::sync::Arc;
 use egressd::config::{self, Secret};
 use egressd::daemon::inquiry::Context;
 use egressd::daemon::{Setup, keys, load};
+use egressd::lint::curl;
 use egressd::observation::Scheme;
 use egressd::plan::{Account, Credential, Identity, Known, Proof, ProxyVariables};
 
@@ -71,6 +72,15 @@ fn no_part_of_a_login_is_printed() {
         &Account { scheme, name, domain: None, proof: Proof::Given(secret(GIVEN)) },
     );
     shown("an identity", &Identity { certificates: Vec::new(), key: Ok(secret(GIVEN)) });
+    let line = format!("curl https://u:{GIVEN}@h.example/ -H 'x-api-key: {ANTHROPIC}' -d {DIGEST}");
+    shown("a pasted line", &curl::read(&line, &|_| None));
+    let modules = format!(
+        "modules:\n  m:\n    prober: http\n    http:\n      basic_auth: {{ username: u, password: {BASIC} }}\n      \
+         headers: {{ X-Api-Key: {ANTHROPIC} }}\n      proxy_url: http://u:{GIVEN}@p.example:1\n"
+    );
+    let (modules, problems) = egressd::blackbox::read(&modules, &|_| Err("none".to_owned()));
+    assert!(!modules.modules.is_empty(), "{problems:?}");
+    shown("modules of /probe", &modules);
     let url = format!("http://svc:{GIVEN}@127.0.0.1:9");
     shown("variables", &ProxyVariables::new([("https_proxy".to_owned(), url)].into_iter()));
 }
