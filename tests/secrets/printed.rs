@@ -82,5 +82,5 @@ fn no_part_of_a_login_is_printed() {
     assert!(!modules.modules.is_empty(), "{problems:?}");
     shown("modules of /probe", &modules);
     let url = format!("http://svc:{GIVEN}@127.0.0.1:9");
-    shown("variables", &ProxyVariables::new([("https_proxy".to_owned(), url)].into_iter()));
+    shown("variables", &ProxyVariables::new([("https_proxy".to_owned(), url)]));
 }
