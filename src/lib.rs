@@ -12,6 +12,7 @@
 //!                              daemon: wires, schedules, signals, systemd · cli: one file a subcommand
 //!                              lint: a request as data, judged by what its provider wants; sends nothing
 //!                              blackbox: modules of blackbox_exporter as plans, and trips in its metrics' names
+//!                              web: the web port's TLS and users, by the exporters' own file
 //! ```
 //!
 //! Read in this order: [`observation`] (the words of everything else), [`probe`] (how a trip is
@@ -78,6 +79,7 @@ pub mod lint;
 pub mod probe;
 pub mod diagnosis;
 pub mod blackbox;
+pub mod web;
 pub mod store;
 pub mod publish;
 

@@ -114,7 +114,7 @@ fn of_a_bad_list_the_last_good_one_stays_and_it_is_said_once() {
     let daemon = world.start("");
     daemon.wait_for("three via direct: works");
     world.text("a.json", "[\n  { \"targets\": [\"https://x.example.com/\" }\n]");
-    let line = daemon.wait_for("the last good lists stay in force");
+    let line = daemon.wait_for("the last good files stay in force");
     assert!(line.contains("ERROR") && line.contains("a.json:2:42: expected `,` or `]`"), "{line}");
     until("it is published", || !is_sound(&daemon));
     assert_eq!(targets(&daemon), ["one", "three", "two"]);
@@ -130,7 +130,7 @@ fn of_a_bad_list_the_last_good_one_stays_and_it_is_said_once() {
     assert_eq!(targets(&daemon), ["four", "one", "own", "two"]);
     assert!(!is_sound(&daemon));
     // What is not changed is not said again: three reloads, three times.
-    let told = daemon.log().iter().filter(|l| l.contains("the last good lists stay")).count();
+    let told = daemon.log().iter().filter(|l| l.contains("the last good files stay")).count();
     assert_eq!(told, 3, "{:#?}", daemon.log());
     world.list("a.json", &["one"]);
     until("it is good again", || targets(&daemon) == ["four", "one", "own"] && is_sound(&daemon));

@@ -44,6 +44,8 @@ mod by_hand;
 mod looks_like;
 // `/probe` in the place of blackbox_exporter.
 mod blackbox;
+// The web port closed to strangers: TLS, passwords, limits.
+mod web;
 // The daemon as a function: panics, hangs, room.
 mod shell;
 // The daemon, the real binary, scraped by a real Prometheus.

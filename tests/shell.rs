@@ -42,6 +42,7 @@ impl Shell {
                     work: work(context),
                     controls: None,
                     probes: None,
+                    access: Arc::default(),
                 };
                 daemon::run(
                     setup,

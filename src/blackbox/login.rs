@@ -11,10 +11,10 @@ use http::{HeaderName, HeaderValue, Method};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::read::{Reader, host};
-use super::tree::Node;
+use super::read::host;
 use super::{Header, Http, Kept, TlsOwn, in_file};
 use crate::config::Secret;
+use crate::config::yaml::{Node, Reader};
 use crate::plan::{ClientCert, Trust, route_through};
 
 impl Reader<'_> {

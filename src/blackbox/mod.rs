@@ -12,7 +12,6 @@ mod login;
 mod metrics;
 mod read;
 mod shown;
-mod tree;
 mod wants;
 
 use std::fmt;
@@ -30,12 +29,12 @@ use crate::observation::Range;
 use crate::plan::{ClientCert, Route, Trust};
 use crate::provider::Provider;
 
+pub use crate::config::yaml::FILE as FILE_LIMIT;
 pub use ask::{Query, Refusal, planned, time_for};
 pub use debug::text as debug_text;
 pub use judge::{Judged, judge};
 pub use metrics::{CONTENT_TYPE, Numbers, families, render};
-pub use read::{Files, read};
-pub use tree::FILE as FILE_LIMIT;
+pub use read::read;
 
 /// The module that is meant where none is named.
 pub const DEFAULT: &str = "http_2xx";

@@ -2,20 +2,16 @@
 //! here is a warning, and its module is refused.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Host;
 
-use super::tree::{self, Node, Value};
 use super::{Http, May, Module, Modules, shown};
-use crate::config::{Problem, nearest};
+use crate::config::Problem;
+use crate::config::yaml::{Files, Node, Reader, Value};
 use crate::observation::Range;
 use crate::provider::Provider;
-
-/// What reads the files that a module names, once.
-pub type Files<'a> = &'a dyn Fn(&std::path::Path) -> Result<Vec<u8>, String>;
 
 /// The keys of a module's `http` block that blackbox_exporter knows.
 const HTTP: &[&str] = &[
@@ -57,121 +53,17 @@ const HTTP: &[&str] = &[
 
 /// Reads a file's text; what its modules name is read by `files`.
 pub fn read(text: &str, files: Files<'_>) -> (Modules, Vec<Problem>) {
-    let mut reader = Reader { text, files, problems: Vec::new(), unsupported: Vec::new() };
-    let modules = match tree::parse(text) {
-        Ok(tree) => reader.file(&tree),
-        Err(problem) => {
-            reader.problems.push(problem);
-            Modules::default()
-        }
-    };
-    let mut problems = reader.problems;
-    problems.sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.start));
-    (modules, problems)
-}
-
-/// What is read, and what is wrong with it.
-pub(super) struct Reader<'a> {
-    text: &'a str,
-    pub(super) files: Files<'a>,
-    problems: Vec<Problem>,
-    /// What the module at hand asks for and is not done here.
-    unsupported: Vec<String>,
+    let mut reader = Reader::new(text, files);
+    let modules = reader.tree().map(|tree| reader.file(&tree)).unwrap_or_default();
+    (modules, reader.problems())
 }
 
 impl Reader<'_> {
-    /// What is wrong.
-    pub(super) fn fault(&mut self, at: &Node, what: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem::at(tree::place(self.text, at.referenced), what, help));
-    }
-
     /// What is not done here: the module is refused.
     pub(super) fn refuse(&mut self, at: &Node, key: &str, why: &str, help: &str) {
         let what = format!("`{key}` is not supported: {why}; this module is refused");
         self.warn(at, what, help);
         self.unsupported.push(format!("{key}: {why}"));
-    }
-
-    fn warn(&mut self, at: &Node, what: impl Into<String>, help: impl Into<String>) {
-        let place = tree::place(self.text, at.referenced);
-        self.problems.push(Problem::at(place, what, help).as_warning());
-    }
-
-    pub(super) fn unknown(&mut self, key: &serde_saphyr::Spanned<String>, known: &[&str]) {
-        let place = tree::place(self.text, key.referenced);
-        let what = format!("unknown key `{}`", key.value);
-        self.problems.push(Problem::at(place, what, nearest(&key.value, known)));
-    }
-
-    /// The entries of a table, which is copied: what is read of it notes its problems.
-    pub(super) fn table(&mut self, node: &Node) -> Vec<(serde_saphyr::Spanned<String>, Node)> {
-        match node.value.table() {
-            Some(table) => table.to_vec(),
-            None => {
-                self.fault(node, "this is no table", "write key: value, one to a line");
-                Vec::new()
-            }
-        }
-    }
-
-    pub(super) fn list(&mut self, node: &Node) -> Vec<Node> {
-        match node.value.list() {
-            Some(list) => list.to_vec(),
-            None => {
-                self.fault(node, "this is no list", "write [one, another]");
-                Vec::new()
-            }
-        }
-    }
-
-    pub(super) fn text(&mut self, node: &Node) -> String {
-        match node.value.text() {
-            Some(text) => text.to_owned(),
-            None => {
-                self.fault(node, "this is no text", "write one value");
-                String::new()
-            }
-        }
-    }
-
-    pub(super) fn texts(&mut self, node: &Node) -> Vec<String> {
-        self.list(node).iter().map(|one| self.text(one)).collect()
-    }
-
-    pub(super) fn truth(&mut self, node: &Node) -> bool {
-        if let Value::Bool(truth) = node.value {
-            return truth;
-        }
-        self.fault(node, "this is neither true nor false", "write true or false");
-        false
-    }
-
-    /// What a text means by `parse`; else a problem.
-    pub(super) fn parsed<T>(
-        &mut self,
-        node: &Node,
-        (what, help): (&str, &str),
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let text = self.text(node);
-        let parsed = parse(&text);
-        if parsed.is_none() {
-            self.fault(node, format!("`{text}` is no {what}"), help);
-        }
-        parsed
-    }
-
-    /// What a file holds, read now.
-    pub(super) fn content(&mut self, node: &Node) -> Option<(PathBuf, Vec<u8>)> {
-        let path = PathBuf::from(self.text(node));
-        match (self.files)(&path) {
-            Ok(bytes) => Some((path, bytes)),
-            Err(why) => {
-                let what = format!("{} cannot be read: {why}", path.display());
-                self.fault(node, what, "correct the path, or its permissions");
-                None
-            }
-        }
     }
 
     fn file(&mut self, tree: &Node) -> Modules {

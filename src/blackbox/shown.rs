@@ -1,7 +1,7 @@
 //! A module for people, as YAML with its secrets hidden.
 
-use super::tree::{Node, Value};
 use crate::config::Secret;
+use crate::config::yaml::{Node, Value};
 
 const HIDDEN: &str = "<secret>";
 /// The keys whose value is a secret, whatever it is.

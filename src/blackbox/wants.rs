@@ -2,9 +2,8 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::read::Reader;
-use super::tree::Node;
 use super::{HeaderRule, Http};
+use crate::config::yaml::{Node, Reader};
 
 /// The compiled form of one expression at most.
 const EXPRESSION: usize = 1024 * 1024;

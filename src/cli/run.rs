@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::{CONFIG, FAILED, OK, block_on, complain};
 use crate::daemon::load::{Loaded, Source};
 use crate::daemon::logging::{self, Logging};
-use crate::daemon::{self, Order, Reload, Reloaded, Setup, handed, lists, signals};
+use crate::daemon::{self, Order, Reload, Reloaded, Setup, handed, lists, signals, web};
 
 pub(super) fn main(file: Option<&Path>) -> u8 {
     let (source, loaded) = match Source::open(file) {
@@ -65,15 +65,17 @@ fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), F
         let (sender, orders) = signals::channel();
         let mut tasks = JoinSet::new();
         signals::listen(sender.clone(), &mut tasks).map_err(Fault::Signals)?;
-        tasks.spawn(lists::watch(Arc::clone(&source), sender));
+        tasks.spawn(lists::watch(Arc::clone(&source), sender.clone()));
+        tasks.spawn(web::watch(Arc::clone(&source), sender));
         let bound = listener.local_addr().unwrap_or(address);
+        let scheme = if loaded.access.tls.is_some() { "https" } else { "http" };
         info!(
-            "egressd {} runs {}, {} targets, on {whose}http://{bound}",
+            "egressd {} runs {}, {} targets, on {whose}{scheme}://{bound}",
             env!("CARGO_PKG_VERSION"),
             loaded.source,
             loaded.plan.targets.len(),
         );
-        let setup = Setup::new(loaded.plan, loaded.modules, None)?;
+        let setup = Setup::new(loaded.plan, loaded.modules, None)?.for_those(loaded.access);
         daemon::run(setup, listener, orders, reload(source, logging)).await;
         Ok(())
     });
@@ -88,19 +90,25 @@ fn reload(source: Arc<Source>, logging: Logging) -> Reload {
         let told = again.wrong.join("\n");
         let Some(loaded) = again.loaded else {
             error!("reload: the old plan stays in force: {told}");
-            return Reloaded::default();
+            return Reloaded { wrong: told, ..Reloaded::default() };
         };
         if !again.wrong.is_empty() {
-            error!("reload: the last good lists stay in force: {told}");
+            error!("reload: the last good files stay in force: {told}");
         }
         loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
         let log = loaded.plan.log.clone();
-        let setup = Setup::new(loaded.plan, loaded.modules, Some(old))
-            .inspect_err(|fault| error!("reload: {fault}; the old plan stays in force"))
-            .ok();
-        if setup.is_some() && log != old.plan.log {
-            logging.change(&log);
+        match Setup::new(loaded.plan, loaded.modules, Some(old)) {
+            Ok(setup) => {
+                if log != old.plan.log {
+                    logging.change(&log);
+                }
+                let setup = Some(setup.for_those(loaded.access));
+                Reloaded { setup, is_sound, wrong: told }
+            }
+            Err(fault) => {
+                error!("reload: {fault}; the old plan stays in force");
+                Reloaded { wrong: fault.to_string(), ..Reloaded::default() }
+            }
         }
-        Reloaded { is_sound: is_sound && setup.is_some(), setup }
     })
 }

@@ -8,6 +8,7 @@ pub mod list;
 mod problem;
 mod request;
 mod value;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,6 +69,8 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// The modules of `/probe`, in blackbox_exporter's own YAML.
     pub blackbox_modules: Option<Spanned<PathBuf>>,
+    /// TLS and users of the web port, in the exporters' own YAML.
+    pub web_config_file: Option<Spanned<PathBuf>>,
 }
 
 /// How trips are made.
@@ -299,6 +302,7 @@ impl Default for Server {
             listen: unplaced(Text::Literal("127.0.0.1:9737".into())),
             hosts: Vec::new(),
             blackbox_modules: None,
+            web_config_file: None,
         }
     }
 }

@@ -109,6 +109,11 @@ pub fn writable_by_others(path: &Path) -> Option<(PathBuf, &'static str)> {
     is(&folder, 0o1000).then_some((folder, "folder"))
 }
 
+/// Whether others than its owner and group may read a file: then it holds no secret.
+pub fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
 /// What a file holds, up to a limit; more is a fault.
 pub fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;

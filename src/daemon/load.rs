@@ -9,7 +9,8 @@ use crate::blackbox::Modules;
 use crate::config::{self, Config, Problem};
 use crate::plan::{self, Given, Listed, Lists, Plan};
 
-use super::{environment, lists, modules};
+use super::{environment, lists, modules, web};
+use crate::publish::server::Access;
 
 /// A plan, with where it came from.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The modules of `/probe`.
     pub modules: Option<Arc<Modules>>,
+    /// Who may ask the web port.
+    pub access: Arc<Access>,
 }
 
 /// Why there is no plan.
@@ -48,7 +51,8 @@ pub fn load(file: Option<&Path>) -> Result<Loaded, Fault> {
     let written = Written::of(file)?;
     let config = config::parse(&written.text);
     let given = environment::read(&config.0);
-    written.judge(&config, &given, None).map_err(|told| Fault::Wrong(told.lines))
+    let web = web::read(web_file(&config.0)).0.map_err(Fault::Wrong)?;
+    written.judge(&config, &given, (&web, None)).map_err(|told| Fault::Wrong(told.lines))
 }
 
 /// A configuration's name and text.
@@ -91,11 +95,15 @@ impl Written {
         &self,
         parsed: &(Config, Vec<Problem>),
         given: &Given,
-        in_force: Option<&Option<Arc<Modules>>>,
+        (web, in_force): (&web::Read, Option<&Option<Arc<Modules>>>),
     ) -> Result<Loaded, Told> {
         let (config, mut problems) = (&parsed.0, parsed.1.clone());
         let unread = !problems.is_empty();
         let (plan, more) = plan::build(config, given);
+        if let Some(plan) = &plan {
+            let guard = web::guard(&web.access);
+            problems.extend(plan::exposure_of(&config.server, plan.listen, guard));
+        }
         // What could not be read is missing in the plan; that it is missing was said.
         problems.extend(more.into_iter().filter(|problem| !(unread && problem.absence)));
         problems.sort_by_key(Problem::order);
@@ -114,6 +122,7 @@ impl Written {
             let faults = problems.into_iter().filter(|problem| !problem.warning);
             return Err(Told { lines, lists: faults.filter_map(|problem| problem.file).collect() });
         };
+        lines.extend(web.warnings.iter().cloned());
         let read = || modules::read(&plan);
         let modules = match in_force.map_or_else(read, |known| Ok((known.clone(), Vec::new()))) {
             Ok((modules, more)) => {
@@ -122,7 +131,8 @@ impl Written {
             }
             Err(wrong) => return Err(Told { lines: wrong, lists: BTreeSet::new() }),
         };
-        Ok(Loaded { plan, warnings: lines, source: self.name.clone(), modules })
+        let (source, access) = (self.name.clone(), Arc::clone(&web.access));
+        Ok(Loaded { plan, warnings: lines, source, modules, access })
     }
 }
 
@@ -144,6 +154,11 @@ struct Known {
     good: Vec<Listed>,
     lists: Lists,
     modules: Option<Arc<Modules>>,
+    web: web::Read,
+    /// How the files of it looked when they were read last.
+    looks: web::Looks,
+    /// Whether they are in force as they were read last.
+    web_is_good: bool,
     /// Whether the configuration is in force as it was read last.
     is_whole: bool,
 }
@@ -165,12 +180,25 @@ impl Source {
         let written = Written::of(file)?;
         let parsed = config::parse(&written.text);
         let given = environment::read(&parsed.0);
-        let judged = written.judge(&parsed, &given, None);
+        let (web, looks) = web::read(web_file(&parsed.0));
+        let web = web.map_err(Fault::Wrong)?;
+        let judged = written.judge(&parsed, &given, (&web, None));
         let loaded = judged.map_err(|told| Fault::Wrong(told.lines))?;
         let (seen, good) = (given.lists.clone(), given.lists);
         let (lists, modules) = (loaded.plan.lists.clone(), loaded.modules.clone());
         let found = seen.clone();
-        let known = Known { written, found, seen, good, lists, modules, is_whole: true };
+        let known = Known {
+            written,
+            found,
+            seen,
+            good,
+            lists,
+            modules,
+            web,
+            looks,
+            web_is_good: true,
+            is_whole: true,
+        };
         Ok((Self { file: file.map(Path::to_owned), known: Mutex::new(known) }, loaded))
     }
 
@@ -196,7 +224,19 @@ impl Source {
         known.seen != known.found
     }
 
-    /// Loads again: the lists as they were looked at last, or the configuration with all that it names.
+    /// Whether there is a web configuration.
+    pub fn has_web(&self) -> bool {
+        self.known().looks != web::Looks::default()
+    }
+
+    /// Whether the web configuration, or a file that it names, looks different than when it was read last.
+    pub fn web_has_changed(&self) -> bool {
+        let looks = self.known().looks.clone();
+        looks.have_changed()
+    }
+
+    /// Loads again: the lists as they were looked at last and the web configuration where it looks different, or the
+    /// configuration with all that it names.
     pub fn again(&self, whole: bool) -> Again {
         let mut known = self.known();
         let none = |wrong| Again { loaded: None, wrong, is_sound: false };
@@ -215,17 +255,22 @@ impl Source {
         // Of what does not come into force, the lists are looked at again.
         let seen = given.lists.clone();
         let modules = (!whole).then(|| known.modules.clone());
-        let mut wrong = Vec::new();
+        let anew = known.web_again(whole, web_file(&parsed.0));
+        if whole && !anew.is_good {
+            return none(anew.wrong);
+        }
+        let (web, mut wrong) = (anew.read, anew.wrong);
         // Each turn puts a good list in the place of at least one, until all are.
         loop {
-            let told = match written.judge(&parsed, &given, modules.as_ref()) {
+            let told = match written.judge(&parsed, &given, (&web, modules.as_ref())) {
                 Ok(loaded) => {
                     known.lists = loaded.plan.lists.clone();
                     known.modules.clone_from(&loaded.modules);
                     (known.written, known.good) = (written, given.lists);
                     (known.found, known.seen) = (seen.clone(), seen);
                     known.is_whole |= whole;
-                    let is_sound = known.is_whole && wrong.is_empty();
+                    (known.web, known.looks, known.web_is_good) = (web, anew.looks, anew.is_good);
+                    let is_sound = known.is_whole && known.web_is_good && wrong.is_empty();
                     return Again { loaded: Some(loaded), wrong, is_sound };
                 }
                 Err(told) => told,
@@ -242,13 +287,41 @@ impl Source {
                 known.put_back(&mut given.lists, |_| !told.lists.is_empty());
             }
             if given.lists == before {
+                if !whole {
+                    (known.looks, known.web_is_good) = (anew.looks, false);
+                }
                 return none(wrong);
             }
         }
     }
 }
 
+/// A web configuration that was looked at again: as it is, or the last good one.
+struct Anew {
+    read: web::Read,
+    looks: web::Looks,
+    is_good: bool,
+    wrong: Vec<String>,
+}
+
 impl Known {
+    /// The web configuration, read again where all is or where it looks different. What is wrong is told once: until it
+    /// looks different again.
+    fn web_again(&mut self, whole: bool, file: Option<&Path>) -> Anew {
+        let last = self.web.clone();
+        if !whole && !self.looks.have_changed() {
+            let (looks, is_good) = (self.looks.clone(), self.web_is_good);
+            return Anew { read: last, looks, is_good, wrong: Vec::new() };
+        }
+        match web::read(file) {
+            (Ok(read), looks) => Anew { read, looks, is_good: true, wrong: Vec::new() },
+            (Err(wrong), looks) => {
+                (self.looks, self.web_is_good) = (looks.clone(), false);
+                Anew { read: last, looks, is_good: false, wrong }
+            }
+        }
+    }
+
     /// Takes the last good ones in the place of these; one that never was good is left out.
     fn put_back(&self, lists: &mut Vec<Listed>, which: impl Fn(&Path) -> bool) {
         let good = |file: &Path| self.good.iter().find(|good| good.file == file);
@@ -261,4 +334,8 @@ impl Known {
         });
         lists.extend(put);
     }
+}
+
+fn web_file(config: &Config) -> Option<&Path> {
+    config.server.web_config_file.as_ref().map(|file| file.get_ref().as_path())
 }

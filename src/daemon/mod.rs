@@ -26,6 +26,7 @@ pub mod signals;
 mod state;
 mod systemd;
 pub mod way;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -65,6 +66,8 @@ pub struct Setup {
     pub controls: Option<Arc<controls::Controls>>,
     /// What answers `/probe`.
     pub probes: Option<Arc<blackbox::Probes>>,
+    /// Who may ask the web port.
+    pub access: Arc<server::Access>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -92,7 +95,13 @@ impl Setup {
             let old = old.and_then(|old| old.probes.as_deref());
             blackbox::Probes::new(&plan, modules, controls, old).map(Arc::new)
         });
-        Ok(Self { plan, work, controls, probes: probes.transpose()? })
+        Ok(Self { plan, work, controls, probes: probes.transpose()?, access: Arc::default() })
+    }
+
+    /// The same, for those who may ask.
+    #[must_use]
+    pub fn for_those(self, access: Arc<server::Access>) -> Self {
+        Self { access, ..self }
     }
 }
 
@@ -101,7 +110,7 @@ impl Setup {
 pub enum Order {
     /// Load the configuration again.
     Reload,
-    /// Load the lists of targets again.
+    /// Load the lists of targets, and the web configuration, again where they have changed.
     Lists,
     /// End.
     Stop,
@@ -117,6 +126,8 @@ pub struct Reloaded {
     pub setup: Option<Setup>,
     /// Whether all of it took: of a list that is wrong the last good one stays.
     pub is_sound: bool,
+    /// What is wrong, rendered.
+    pub wrong: String,
 }
 
 /// Runs until it is told to stop.
@@ -131,9 +142,10 @@ pub async fn run(
     let mut daemon = Daemon::new(setup, own);
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let mut servers = JoinSet::new();
+    let (asking, mut asked) = in_force::reloads();
     servers.spawn(server::serve(
         listener,
-        in_force::site(&daemon.in_force, daemon.outlet.subscribe()),
+        in_force::site(&daemon.in_force, daemon.outlet.subscribe(), asking),
         async {
             // A sender that is gone ends it as well.
             let (Ok(()) | Err(_)) = ended.await;
@@ -145,20 +157,11 @@ pub async fn run(
         let due = daemon.agenda.next_due(daemon.room());
         tokio::select! {
             order = orders.recv() => match order {
-                Some(order @ Order::Reload) => {
-                    systemd::reloading();
-                    daemon.reload(&reload, &order);
-                    systemd::ready(&daemon.status_line());
-                }
-                Some(order @ Order::Lists) => {
-                    let before = daemon.status_line();
-                    daemon.reload(&reload, &order);
-                    if daemon.status_line() != before {
-                        systemd::status(&daemon.status_line());
-                    }
-                }
+                Some(Order::Reload) => daemon.reload_all(&reload, None),
+                Some(Order::Lists) => daemon.reload_changed(&reload),
                 Some(Order::Stop) | None => break,
             },
+            Some(answer) = asked.recv() => daemon.reload_all(&reload, Some(answer)),
             Some(done) = daemon.tasks.join_next_with_id() => daemon.finish(done),
             Some(measured) = daemon.measuring.join_next() => daemon.measured(measured),
             () = daemon.alerts.failed() => daemon.undelivered(),

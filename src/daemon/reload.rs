@@ -7,14 +7,35 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::declared::{self, declared};
-use super::in_force::InForce;
+use super::in_force::{Answer, InForce};
 use super::schedule::Agenda;
-use super::{Daemon, Order, Reload, Reloaded, process, state};
+use super::{Daemon, Order, Reload, Reloaded, process, state, systemd};
 use crate::plan::{Plan, Target};
 
 impl Daemon {
-    pub(super) fn reload(&mut self, reload: &Reload, order: &Order) {
-        let Reloaded { setup, is_sound } = reload(&self.setup, order);
+    /// All of it, as a signal or somebody at the web port asks, who is told what came of it.
+    pub(super) fn reload_all(&mut self, reload: &Reload, answer: Option<Answer>) {
+        systemd::reloading();
+        let told = self.reload(reload, &Order::Reload);
+        systemd::ready(&self.status_line());
+        if let Some(answer) = answer {
+            // Whoever asked may have gone.
+            let (Ok(()) | Err(_)) = answer.send(told);
+        }
+    }
+
+    /// What has changed of the files that are looked at.
+    pub(super) fn reload_changed(&mut self, reload: &Reload) {
+        let before = self.status_line();
+        let (Ok(()) | Err(_)) = self.reload(reload, &Order::Lists);
+        if self.status_line() != before {
+            systemd::status(&self.status_line());
+        }
+    }
+
+    /// What is wrong, where something is, has been logged by whoever loads.
+    fn reload(&mut self, reload: &Reload, order: &Order) -> Result<(), String> {
+        let Reloaded { setup, is_sound, wrong } = reload(&self.setup, order);
         self.store.own().reload_ok = is_sound;
         if let Some(setup) = setup {
             if setup.plan.listen != self.setup.plan.listen {
@@ -56,5 +77,6 @@ impl Daemon {
             info!("reloaded: {} targets", self.setup.plan.targets.len());
         }
         self.publish();
+        if is_sound { Ok(()) } else { Err(wrong) }
     }
 }

@@ -9,6 +9,7 @@ mod asked;
 mod build;
 mod commands;
 mod environment;
+mod exposure;
 mod further;
 mod known;
 mod login;
@@ -46,6 +47,7 @@ pub use alertmanager::Alertmanager;
 pub use build::{build, named_files, named_variables};
 pub use commands::{Step, commands, commands_text};
 pub use environment::{Exemptions, ProxyVariables};
+pub use exposure::{Guard, exposure, exposure_of};
 pub use known::Known;
 pub use nameserver::{Nameserver, Through};
 pub use no_proxy::is_exempt;
@@ -68,6 +70,8 @@ pub struct Plan {
     pub hosts: Vec<String>,
     /// The modules of `/probe`; none: there is no `/probe`.
     pub blackbox_modules: Option<PathBuf>,
+    /// TLS and users of the web port; none: plain HTTP, for everybody.
+    pub web_config_file: Option<PathBuf>,
     /// Where the state is kept over a restart; none: nowhere.
     pub state: Option<PathBuf>,
     /// How lines are logged.

@@ -1,39 +1,33 @@
 //! The web port: routes to renders, nothing else. What it may do besides is handed in as functions.
 //!
 //! A name in `Host` that is not ours gets 421, so that a page elsewhere cannot read results through a
-//! rebound name; a cross-site request gets 403 outside of `/`. Heads are bounded in size and time.
+//! rebound name; a cross-site request gets 403 outside of `/`; who is no user, where there are users, 401.
+
+mod connections;
+mod login;
+mod pace;
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 
 use super::api;
 use super::metrics::{self, Choice, Format, Outside};
 use crate::store::Snapshot;
-
-/// Connections at the same time.
-const CONNECTIONS: usize = 64;
-/// How long a request's head may take.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long one connection may live.
-const CONNECTION_TIME: Duration = Duration::from_secs(300);
-/// A request's head at most.
-const HEAD_BYTES: usize = 16 * 1024;
+use connections::Peer;
+use login::{Logins, Ruling};
 
 /// What the pages are made of.
 pub struct Site {
@@ -47,7 +41,53 @@ pub struct Site {
     pub hosts: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Answers `/probe`.
     pub probe: Probe,
+    /// Who may ask, as of now.
+    pub access: Box<dyn Fn() -> Arc<Access> + Send + Sync>,
+    /// Loads the configuration again, or says what is wrong with it.
+    pub reload: Reload,
 }
+
+/// Who may ask, and how TLS is spoken.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// None: plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether a certificate that a client shows was verified.
+    pub verifies_clients: bool,
+    /// Whether each client must show one that is.
+    pub requires_client: bool,
+    /// Headers of each answer.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Who is answered; empty: everybody.
+    pub users: Vec<Login>,
+}
+
+/// A user.
+#[derive(Clone)]
+pub struct Login {
+    /// The name.
+    pub name: String,
+    /// The bcrypt hash of the password.
+    pub hash: String,
+    /// Its cost.
+    pub cost: u32,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Access")
+    }
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Login")
+    }
+}
+
+/// What loads the configuration again.
+pub type Reload =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// What answers a question at `/probe`.
 pub type Probe = Box<dyn Fn(Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync>;
@@ -90,46 +130,84 @@ const LINKS: &str = "<!doctype html><meta charset=utf-8><title>egressd</title><h
 <li><a href=\"/metrics\">/metrics</a><li><a href=\"/api/v1/status\">/api/v1/status</a>\
 <li><a href=\"/-/healthy\">/-/healthy</a><li><a href=\"/-/ready\">/-/ready</a></ul>";
 
-fn router(site: Arc<Site>) -> Router {
+/// What all requests share.
+struct Shared {
+    site: Arc<Site>,
+    logins: Logins,
+    /// Loading again is done once at a time.
+    loading: Semaphore,
+}
+
+/// Serves until the future ends; connections that are then open are closed.
+pub async fn serve(listener: TcpListener, site: Arc<Site>, end: impl Future<Output = ()>) {
+    // Without random bytes nobody could log in: nobody is served.
+    let Some(logins) = Logins::new() else { return };
+    let shared = Shared { site: Arc::clone(&site), logins, loading: Semaphore::new(1) };
+    connections::serve(listener, site, router(Arc::new(shared)), end).await;
+}
+
+fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(|| async { Html(LINKS) }))
         .route("/metrics", get(scrape))
         .route("/api/v1/status", get(status))
-        .route("/probe", get(probe))
+        // HEAD would dial as GET does, and answer nothing.
+        .route("/probe", get(probe).head(only_get))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
-        .layer(from_fn_with_state(Arc::clone(&site), guard))
-        .with_state(site)
+        .route("/-/reload", post(reload))
+        .layer(from_fn_with_state(Arc::clone(&shared), guard))
+        .with_state(shared)
 }
 
-async fn scrape(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    let snapshot = Arc::clone(&site.snapshot.borrow());
+async fn only_get() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response()
+}
+
+async fn reload(State(shared): State<Arc<Shared>>, Extension(peer): Extension<Peer>) -> Response {
+    let access = (shared.site.access)();
+    if access.users.is_empty() && !(access.verifies_clients && peer.showed) {
+        let how = "a reload needs a login: basic_auth_users or verified client certificates in \
+                   [server] web_config_file; SIGHUP (systemctl reload egressd) needs none\n";
+        return (StatusCode::FORBIDDEN, how).into_response();
+    }
+    let Ok(_one) = shared.loading.try_acquire() else {
+        return (StatusCode::CONFLICT, "a reload is under way\n").into_response();
+    };
+    match (shared.site.reload)().await {
+        Ok(()) => "reloaded\n".into_response(),
+        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn scrape(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let snapshot = Arc::clone(&shared.site.snapshot.borrow());
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = Format::of(accept);
-    let text = metrics::render(&snapshot, (site.choice)(), &(site.outside)(), format);
+    let text = metrics::render(&snapshot, (shared.site.choice)(), &(shared.site.outside)(), format);
     let named = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
     (named, text).into_response()
 }
 
-async fn probe(State(site): State<Arc<Site>>, request: Request) -> Response {
+async fn probe(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let timeout = request.headers().get("x-prometheus-scrape-timeout-seconds");
     let asked = Asked {
         query: request.uri().query().unwrap_or_default().to_owned(),
         // What is no text is no number, either.
         scrape_timeout: timeout.map(|value| value.to_str().unwrap_or("?").to_owned()),
     };
-    let Reply { status, content_type, body } = (site.probe)(asked).await;
+    let Reply { status, content_type, body } = (shared.site.probe)(asked).await;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-async fn status(State(site): State<Arc<Site>>) -> Response {
-    let snapshot = Arc::clone(&site.snapshot.borrow());
+async fn status(State(shared): State<Arc<Shared>>) -> Response {
+    let snapshot = Arc::clone(&shared.site.snapshot.borrow());
     ([(header::CONTENT_TYPE, "application/json")], api::json(&snapshot, None)).into_response()
 }
 
-async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, &'static str) {
-    if site.snapshot.borrow().is_ready() {
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+    if shared.site.snapshot.borrow().is_ready() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the first checks are under way\n")
@@ -137,16 +215,17 @@ async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, &'static str) {
 }
 
 /// Who may ask, and what every answer carries.
-async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let always = path == "/metrics" || path == "/probe" || path.starts_with("/-/");
-    let mut response = if !always && !is_ours(request.uri(), request.headers(), &(site.hosts)()) {
-        (StatusCode::MISDIRECTED_REQUEST, "this host name is not in [server] hosts\n")
-            .into_response()
-    } else if path != "/" && is_cross_site(request.headers()) {
-        (StatusCode::FORBIDDEN, "not from another site\n").into_response()
-    } else {
-        next.run(request).await
+async fn guard(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let access = (shared.site.access)();
+    let (parts, body) = request.into_parts();
+    let mut response = match refused(&shared, &access, &peer, &parts).await {
+        Some(response) => response,
+        None => next.run(Request::from_parts(parts, body)).await,
     };
     let headers = response.headers_mut();
     let csp = "default-src 'none'; frame-ancestors 'none'";
@@ -155,9 +234,65 @@ async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> R
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        headers.insert(name, header::HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.extend(access.headers.iter().cloned());
+    let same = match (&access.tls, &peer.tls) {
+        (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    if !same {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Why a request is not answered.
+async fn refused(
+    shared: &Shared,
+    access: &Access,
+    peer: &Peer,
+    request: &Parts,
+) -> Option<Response> {
+    let (path, headers) = (request.uri.path(), &request.headers);
+    let always = path == "/metrics" || path == "/probe" || path.starts_with("/-/");
+    let older =
+        (access.tls.is_some() && peer.tls.is_none()) || (access.requires_client && !peer.showed);
+    Some(if has_body(headers) {
+        let close = [(header::CONNECTION, "close")];
+        (StatusCode::PAYLOAD_TOO_LARGE, close, "no request has a body here\n").into_response()
+    } else if older {
+        (StatusCode::FORBIDDEN, "who may ask has changed: connect again\n").into_response()
+    } else if !always && !is_ours(&request.uri, headers, &(shared.site.hosts)()) {
+        (StatusCode::MISDIRECTED_REQUEST, "this host name is not in [server] hosts\n")
+            .into_response()
+    } else if path != "/" && is_cross_site(&request.method, headers) {
+        (StatusCode::FORBIDDEN, "not from another site\n").into_response()
+    } else if access.users.is_empty() {
+        return None;
+    } else {
+        let carried = headers.get(header::AUTHORIZATION);
+        match shared.logins.judge(&access.users, carried, peer.from).await {
+            Ruling::Right => return None,
+            Ruling::Wrong => {
+                let ask =
+                    [(header::WWW_AUTHENTICATE, "Basic realm=\"egressd\", charset=\"UTF-8\"")];
+                (StatusCode::UNAUTHORIZED, ask, "a name and a password are needed\n")
+                    .into_response()
+            }
+            Ruling::Busy => {
+                let later = [(header::RETRY_AFTER, "1")];
+                (StatusCode::SERVICE_UNAVAILABLE, later, "too many logins at once\n")
+                    .into_response()
+            }
+        }
+    })
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 fn is_ours(uri: &Uri, headers: &HeaderMap, hosts: &[String]) -> bool {
@@ -175,49 +310,13 @@ fn is_ours(uri: &Uri, headers: &HeaderMap, hosts: &[String]) -> bool {
         || hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
-/// `Sec-Fetch-Site` is set by browsers and cannot be set by a page.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
-}
-
-/// Serves until the future ends; connections that are then open are closed.
-pub async fn serve(listener: TcpListener, site: Arc<Site>, end: impl Future<Output = ()>) {
-    let router = router(site);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    tokio::pin!(end);
-    loop {
-        let accepted = tokio::select! {
-            () = &mut end => break,
-            accepted = accept(&listener, &places) => accepted,
-        };
-        // Finished ones leave the set.
-        while connections.try_join_next().is_some() {}
-        let Some((stream, place)) = accepted else { continue };
-        let service = TowerToHyperService::new(router.clone());
-        connections.spawn(async move {
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES);
-            let connection = server.serve_connection(TokioIo::new(stream), service);
-            // A client's own errors are no business of ours.
-            match tokio::time::timeout(CONNECTION_TIME, connection).await {
-                Ok(Ok(()) | Err(_)) | Err(_) => drop(place),
-            }
-        });
+/// `Sec-Fetch-Site` is set by browsers and cannot be set by a page. What changes something is not asked for by a page
+/// at all.
+fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    if method == Method::GET || method == Method::HEAD {
+        return site.is_some_and(|site| site == "cross-site");
     }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
-        // Out of descriptors: wait for one, instead of spinning on the same error.
-        Err(_) => {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
-        }
-    }
+    site.is_some_and(|site| site != "same-origin" && site != "none")
+        || (site.is_none() && headers.contains_key(header::ORIGIN))
 }

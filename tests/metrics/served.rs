@@ -41,6 +41,8 @@ impl Served {
                     outside: Box::new(outside),
                     hosts: Box::new(Vec::new),
                     probe: Box::new(|_| Box::pin(async { server::Reply::off() })),
+                    access: Box::new(Arc::default),
+                    reload: Box::new(|| Box::pin(async { Ok(()) })),
                 };
                 server::serve(listener, Arc::new(site), async {
                     ended.await.ok();

@@ -113,8 +113,8 @@ impl Daemon {
             reader: Some(reader),
             notified,
         };
-        let line = daemon.wait_for("on http://");
-        let address = line.rsplit("on http://").next().expect("an address");
+        let line = daemon.wait_for(" targets, on http");
+        let address = line.rsplit("://").next().expect("an address");
         // In a log of JSON more follows.
         let address = address.split('"').next().unwrap_or_default();
         daemon.address = address.trim().parse().expect("an address");

@@ -112,7 +112,6 @@ impl Build<'_> {
     fn plan(&mut self, config: &Config) -> Option<Plan> {
         let site = config.site.as_ref().and_then(|site| self.text(site));
         let listen = self.listen(&config.server.listen);
-        let blackbox_modules = self.blackbox_modules(&config.server, listen);
         let routes = self.routes(&config.route);
         let proxied = routes.iter().filter_map(|named| named.route.as_ref()).any(route::connects);
         let controls = self.controls(config, proxied);
@@ -140,7 +139,8 @@ impl Build<'_> {
         Some(Plan {
             site,
             hosts: config.server.hosts.clone(),
-            blackbox_modules,
+            blackbox_modules: config.server.blackbox_modules.as_ref().map(|f| f.get_ref().clone()),
+            web_config_file: config.server.web_config_file.as_ref().map(|f| f.get_ref().clone()),
             state,
             log: Log { format: format?, filter },
             phase_histogram: phase_histogram?,

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use toml::Spanned;
 use url::Url;
 
 use super::super::{Endpoint, Nameserver, query};
 use super::Build;
-use crate::config::{self, Config, Pick, Problem, Text, nearest};
+use crate::config::{Config, Pick, Problem, Text, nearest};
 use crate::observation::Control;
 
 /// The reason is among the problems.
@@ -19,38 +18,13 @@ impl Build<'_> {
     pub(super) fn listen(&mut self, text: &Spanned<Text>) -> Option<SocketAddr> {
         let value = self.text(text)?;
         match value.parse::<SocketAddr>() {
-            Ok(address) => {
-                if !address.ip().is_loopback() {
-                    let what = format!("everybody who reaches {address} can read all results");
-                    self.warn(
-                        text.span(),
-                        what,
-                        "listen on 127.0.0.1, or let a firewall decide who reaches it",
-                    );
-                }
-                Some(address)
-            }
+            Ok(address) => Some(address),
             Err(_) => {
                 let what = format!("`{}` is no address with a port", shown_url(&value));
                 self.fault(text.span(), what, "write an address and a port: 127.0.0.1:9737");
                 None
             }
         }
-    }
-
-    /// Whoever reaches `/probe` lets this host dial.
-    pub(super) fn blackbox_modules(
-        &mut self,
-        server: &config::Server,
-        listen: Option<SocketAddr>,
-    ) -> Option<PathBuf> {
-        let file = server.blackbox_modules.as_ref()?;
-        if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback()) {
-            let what = format!("everybody who reaches {listen} could make this host probe others");
-            let help = "take `blackbox_modules` out, or write listen = \"127.0.0.1:9737\"";
-            self.fault(file.span(), what, help);
-        }
-        Some(file.get_ref().clone())
     }
 
     pub(super) fn filter(&mut self, filter: &Spanned<String>) -> String {
