@@ -161,7 +161,9 @@ fn rules_and_dashboards_name_metrics_that_exist() {
     for file in rules.iter().chain(&boards).chain([&"README.md".to_owned()]) {
         let used = metric_names(&fs::read_to_string(file).unwrap());
         assert!(used.len() > 3, "{file}: {used:?}");
-        let unknown: Vec<&String> = used.difference(&known).collect();
+        // A package's file has its version there.
+        let is_metric = |name: &&String| !name.starts_with("egressd_0");
+        let unknown: Vec<&String> = used.difference(&known).filter(is_metric).collect();
         assert!(unknown.is_empty(), "{file}: {unknown:?}");
     }
 }
