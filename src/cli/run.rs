@@ -1,5 +1,6 @@
 //! `egressd run`: load, listen, run, until a signal ends it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::{CONFIG, FAILED, OK, block_on, complain};
 use crate::daemon::load::{Loaded, Source};
 use crate::daemon::logging::{self, Logging};
 use crate::daemon::{self, Order, Reload, Reloaded, Setup, handed, lists, signals, web};
+use crate::plan::exposure;
 
 pub(super) fn main(file: Option<&Path>) -> u8 {
     let (source, loaded) = match Source::open(file) {
@@ -39,9 +41,11 @@ enum Fault {
     #[error("start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("listen on {0}: {1}")]
-    Listen(std::net::SocketAddr, std::io::Error),
+    Listen(SocketAddr, std::io::Error),
     #[error("take over the socket of the service manager: {0}")]
     HandedOver(std::io::Error),
+    #[error("{0}")]
+    Exposed(String),
     #[error("listen for signals: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
@@ -68,6 +72,9 @@ fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), F
         tasks.spawn(lists::watch(Arc::clone(&source), sender.clone()));
         tasks.spawn(web::watch(Arc::clone(&source), sender));
         let bound = listener.local_addr().unwrap_or(address);
+        if !whose.is_empty() {
+            judge(bound, &loaded)?;
+        }
         let scheme = if loaded.access.tls.is_some() { "https" } else { "http" };
         info!(
             "egressd {} runs {}, {} targets, on {whose}{scheme}://{bound}",
@@ -80,6 +87,19 @@ fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), F
         Ok(())
     });
     served.map_err(Fault::Runtime)?
+}
+
+/// Of a socket that was handed over its own address counts, not that of the configuration.
+fn judge(bound: SocketAddr, loaded: &Loaded) -> Result<(), Fault> {
+    let guard = web::guard(&loaded.access);
+    for problem in exposure(bound, guard, loaded.modules.is_some()) {
+        let told = problem.render(&loaded.source, "");
+        if !problem.warning {
+            return Err(Fault::Exposed(told));
+        }
+        warn!("{told}");
+    }
+    Ok(())
 }
 
 /// A bad file keeps the old plan, a bad list the last good one, and everything that is wrong is said.
