@@ -375,6 +375,7 @@ impl Daemon {
         };
         // A check of an older plan has no place any more.
         let Some(target) = self.agenda.finished(id) else { return };
+        let is_lost = report.is_err();
         let changes = match report {
             Ok(report) => {
                 logging::report(&report);
@@ -392,11 +393,11 @@ impl Daemon {
                 self.store.unknown(&target, why, process::now())
             }
         };
-        if changes.is_empty() {
-            self.look_at = self.look_at.min(Instant::now() + SOON);
-        } else {
-            // Who reads of a change can ask for it.
+        if is_lost || !changes.is_empty() {
+            // Who reads of a change can ask for it; what egressd could not finish is no routine, either.
             self.publish();
+        } else {
+            self.look_at = self.look_at.min(Instant::now() + SOON);
         }
         changes.iter().for_each(logging::change);
         if !changes.is_empty() {
