@@ -3,6 +3,7 @@
 
 mod printed;
 mod refused;
+mod words;
 mod world;
 
 use std::io::Read as _;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use super::inquiry::{Context, Memory, inquire};
+use super::inquiry::{Context, Memory, as_seen};
 use super::{controls::Controls, keys};
 use crate::blackbox::{
     self, CONTENT_TYPE, Modules, Numbers, Query, Refusal, families, judge, planned, time_for,
@@ -116,7 +116,12 @@ impl Probes {
             waits: false,
             asker: Some(time),
         };
-        let report = inquire(context, Arc::clone(&target), Memory::default()).await;
+        let mut report = as_seen(context, Arc::clone(&target), Memory::default()).await;
+        let judged = match report.trips.first() {
+            Some(walked) => judge(module, &walked.trip, report.findings.routes.first()),
+            None => return Err(Refusal::bad("no route takes this target")),
+        };
+        self.network.secrets().blot(|see| report.texts(see));
         let verdict = report.findings.routes.first();
         let Some(walked) = report.trips.first() else {
             return Err(Refusal::bad("no route takes this target"));
@@ -126,7 +131,6 @@ impl Probes {
         if let Some(address) = rules.and_then(|rules| rules.refused(trip)) {
             return Err(module.refuses(address));
         }
-        let judged = judge(module, trip, verdict);
         let seconds = begun.elapsed().as_secs_f64();
         let seconds = if report.experiments.is_empty() { seconds } else { trip.seconds };
         let numbers = Numbers { seconds, timeout: whole.as_secs_f64() };

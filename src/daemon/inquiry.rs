@@ -63,8 +63,17 @@ pub struct Memory {
     pub standing: Option<Findings>,
 }
 
-/// Asks until it is decided.
+/// Asks until it is decided. In the report no peer says a secret back.
 pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> Report {
+    let network = Arc::clone(&context.network);
+    let mut report = as_seen(context, target, memory).await;
+    network.secrets().blot(|see| report.texts(see));
+    report.trips.iter_mut().for_each(|walked| shorten(&mut walked.trip));
+    report
+}
+
+/// The same with what was on the wire, for who has to judge it. It is not to be shown.
+pub(super) async fn as_seen(context: Context, target: Arc<Target>, memory: Memory) -> Report {
     let begun = Instant::now();
     let asker = context.asker;
     let deadline = begun + asker.unwrap_or_else(|| target.bound());
@@ -103,8 +112,7 @@ pub async fn inquire(context: Context, target: Arc<Target>, memory: Memory) -> R
         .into_iter()
         .map(|walk| {
             let answer = read_answer(&evidence.target, &walk.trip);
-            let trip = if asker.is_some() { walk.trip } else { kept(walk.trip) };
-            Walked { route: walk.route, trip, answer }
+            Walked { route: walk.route, trip: walk.trip, answer }
         })
         .collect();
     Report {
@@ -159,14 +167,13 @@ fn counts(outcome: &Outcome) -> bool {
 }
 
 /// A body is evidence in its first kilobytes; a hundred targets must not keep megabytes.
-fn kept(mut trip: Trip) -> Trip {
+fn shorten(trip: &mut Trip) {
     const KEPT: usize = 1024;
     for response in trip.legs.iter_mut().filter_map(|leg| leg.response.as_mut()) {
         if response.body.len() > KEPT {
             response.body = response.body.chars().take(KEPT).collect();
         }
     }
-    trip
 }
 
 struct Inquiry {

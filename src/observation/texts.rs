@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Chain, Failure, Leg, Lookup, Trip};
+use super::{Chain, Failure, Leg, Lookup, Pac, PacFailure, Trip};
 
 /// Who sees each of them.
 type See<'a> = &'a mut dyn FnMut(&mut String);
@@ -16,9 +16,35 @@ impl Trip {
         if let Some(here) = &mut self.resolved_here {
             lookup(here, see);
         }
+        if let Some(chosen) = &mut self.pac {
+            pac(chosen, see);
+        }
         for one in &mut self.legs {
             leg(one, see);
         }
+    }
+}
+
+/// What the file returned, and what was said of it.
+fn pac(pac: &mut Pac, see: See<'_>) {
+    see(&mut pac.answer);
+    see(&mut pac.chosen);
+    pac.looked_up.iter_mut().for_each(&mut *see);
+    for skipped in &mut pac.skipped {
+        see(&mut skipped.entry);
+        if let Some(failure) = &mut skipped.failure {
+            failed(failure, see);
+        }
+    }
+    match &mut pac.stop {
+        Some(PacFailure::Unavailable { failure, detail, .. }) => {
+            see(detail);
+            if let Some(failure) = failure {
+                failed(failure, see);
+            }
+        }
+        Some(PacFailure::Invalid(detail) | PacFailure::Undecided(detail)) => see(detail),
+        None => {}
     }
 }
 

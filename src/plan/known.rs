@@ -1,8 +1,10 @@
 //! The secrets that trips have carried, in the forms in which a peer may bring them back: as they are, in base64,
-//! for a URL, in hex, in JSON. What is found is blotted out before anything else sees it.
+//! for a URL, in hex, in JSON. What is found is blotted out of everything that is handed on. Diagnosis sees what was on
+//! the wire: a password may be a word of the evidence.
 //!
 //! It knows what was sent, not what else may be secret; a value of a few letters is in every page, and stays.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -11,14 +13,13 @@ use zeroize::Zeroizing;
 
 use super::{Credential, TripPlan};
 use crate::config::Secret;
-use crate::observation::Trip;
 
 /// What stands in its place.
 const BLOT: &str = "[secret]";
 /// Shorter ones are words.
 const SHORTEST: usize = 6;
-/// Secrets that are remembered; of more, the oldest is forgotten.
-const REMEMBERED: usize = 256;
+/// Secrets that are remembered; of more, the one is forgotten that was carried longest ago.
+const REMEMBERED: usize = 1024;
 /// What RFC 3986 2.3 lets stand as it is.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -34,9 +35,9 @@ struct State {
     forms: Arc<Forms>,
 }
 
-/// The forms of all, by their first byte in lower case, which is how they are compared.
+/// The forms of all in lower case, which is how they are compared, by their first letters.
 #[derive(Default)]
-struct Forms(Vec<(u8, Vec<Zeroizing<Vec<u8>>>)>);
+struct Forms(HashMap<[u8; SHORTEST], Vec<Zeroizing<Vec<u8>>>>);
 
 impl std::fmt::Debug for Known {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,12 +52,16 @@ impl Known {
         self.learn(theirs);
     }
 
-    /// Blots out of what a trip brought whatever a trip carried, this one or one before.
-    pub fn blot(&self, plan: &TripPlan, trip: &mut Trip) {
+    /// Takes in what a trip carries.
+    pub fn carried(&self, plan: &TripPlan) {
         self.learn(carried(plan));
+    }
+
+    /// Blots whatever any trip has carried out of these texts, which are shown one by one.
+    pub fn blot(&self, texts: impl FnOnce(&mut dyn FnMut(&mut String))) {
         let forms = Arc::clone(&self.state().forms);
         if !forms.0.is_empty() {
-            trip.texts(&mut |text| {
+            texts(&mut |text| {
                 if let Some(blotted) = forms.blotted(text) {
                     *text = blotted;
                 }
@@ -64,31 +69,41 @@ impl Known {
         }
     }
 
-    /// Takes secrets in: of a header's value also what stands behind the scheme counts.
+    /// Takes secrets in: of a header's value what stands behind the scheme counts.
     pub fn learn(&self, secrets: Vec<Secret>) {
         let mut state = self.state();
-        let before = state.secrets.len();
-        let credentials = |secret: &Secret| {
-            let (scheme, credentials) = secret.expose().split_once(' ')?;
-            let is_scheme = ["Basic", "Bearer"].iter().any(|one| scheme.eq_ignore_ascii_case(one));
-            is_scheme.then(|| Secret::new(credentials.to_owned()))
-        };
-        let behind: Vec<Secret> = secrets.iter().filter_map(credentials).collect();
-        for secret in secrets.into_iter().chain(behind) {
-            if secret.expose().len() >= SHORTEST && !state.secrets.contains(&secret) {
-                state.secrets.push(secret);
+        let mut is_new = false;
+        for secret in secrets.into_iter().map(without_scheme) {
+            if secret.expose().len() < SHORTEST {
+                continue;
             }
+            match state.secrets.iter().position(|known| *known == secret) {
+                Some(at) => {
+                    state.secrets.remove(at);
+                }
+                None => is_new = true,
+            }
+            state.secrets.push(secret);
         }
-        if state.secrets.len() == before {
-            return;
+        if is_new {
+            let surplus = state.secrets.len().saturating_sub(REMEMBERED);
+            state.secrets.drain(..surplus);
+            state.forms = Arc::new(Forms::of(&state.secrets));
         }
-        let surplus = state.secrets.len().saturating_sub(REMEMBERED);
-        state.secrets.drain(..surplus);
-        state.forms = Arc::new(Forms::of(&state.secrets));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn without_scheme(secret: Secret) -> Secret {
+    let behind = secret.expose().split_once(' ').filter(|(scheme, _)| {
+        ["Basic", "Bearer"].iter().any(|one| scheme.eq_ignore_ascii_case(one))
+    });
+    match behind {
+        Some((_, credentials)) => Secret::new(credentials.to_owned()),
+        None => secret,
     }
 }
 
@@ -116,13 +131,12 @@ impl Forms {
         }
         // Of two that begin alike, the longer one is taken.
         all.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        let mut by_first: Vec<(u8, Vec<Zeroizing<Vec<u8>>>)> = Vec::new();
+        let mut by_first: HashMap<_, Vec<Zeroizing<Vec<u8>>>> = HashMap::new();
         for form in all {
-            let Some(first) = form.first().copied() else { continue };
-            match by_first.iter_mut().find(|(byte, _)| *byte == first) {
-                Some((_, forms)) if forms.contains(&form) => {}
-                Some((_, forms)) => forms.push(form),
-                None => by_first.push((first, vec![form])),
+            let Some(first) = form.first_chunk::<SHORTEST>() else { continue };
+            let alike = by_first.entry(*first).or_default();
+            if !alike.contains(&form) {
+                alike.push(form);
             }
         }
         Self(by_first)
@@ -130,13 +144,12 @@ impl Forms {
 
     /// How many bytes of one of them this begins with; at the end of a text that was cut, its beginning will do.
     fn begins(&self, rest: &[u8]) -> Option<usize> {
-        let first = rest.first()?.to_ascii_lowercase();
-        let (_, forms) = self.0.iter().find(|(byte, _)| *byte == first)?;
+        let first = rest.first_chunk::<SHORTEST>()?.to_ascii_lowercase();
+        let forms = self.0.get(first.as_slice())?;
         forms.iter().find_map(|form| {
             let length = form.len().min(rest.len());
-            let enough = length == form.len() || length >= SHORTEST.max(form.len() / 4);
             let same = rest.get(..length)?.eq_ignore_ascii_case(form.get(..length)?);
-            (enough && same).then_some(length)
+            same.then_some(length)
         })
     }
 

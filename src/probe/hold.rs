@@ -19,6 +19,7 @@ const SLEPT: f64 = 1.0;
 impl Network {
     /// A connection for each of these silences, all to the first address.
     pub async fn hold(self: &Arc<Self>, plan: &Arc<TripPlan>, silences: &[Duration]) -> Trip {
+        self.secrets.carried(plan);
         let (started, begun) = (now(), Instant::now());
         let deadline = begun + plan.timeout;
         let (mut lookup, questions) = dns::look_up(self, plan, deadline).await;
@@ -58,7 +59,7 @@ impl Network {
                 leg.held = None;
             }
         }
-        let mut trip = Trip {
+        Trip {
             started,
             seconds,
             proxied: plan.tunnel.is_some(),
@@ -68,9 +69,7 @@ impl Network {
             resolved_here,
             legs,
             untried: Vec::new(),
-        };
-        self.secrets.blot(plan, &mut trip);
-        trip
+        }
     }
 
     async fn held(

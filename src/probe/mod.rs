@@ -138,7 +138,7 @@ impl Network {
         self.secrets.remember(&old.secrets);
     }
 
-    /// What no peer may bring back: what trips carried, and what is told besides.
+    /// What no peer may bring back to whoever reads: what trips carried, and what is told besides.
     pub fn secrets(&self) -> &Known {
         &self.secrets
     }
@@ -160,13 +160,12 @@ impl Network {
 
     /// Walks one trip.
     pub async fn walk(self: &Arc<Self>, plan: &Arc<TripPlan>) -> Trip {
-        let (mut trip, _) = self.fetch(plan).await;
-        self.secrets.blot(plan, &mut trip);
-        trip
+        self.fetch(plan).await.0
     }
 
     /// Walks one trip, and hands over the bytes of the answer's body.
     async fn fetch(self: &Arc<Self>, plan: &Arc<TripPlan>) -> (Trip, Vec<u8>) {
+        self.secrets.carried(plan);
         let (started, begun) = (now(), Instant::now());
         let deadline = begun + plan.timeout;
         let (mut lookup, questions) = dns::look_up(self, plan, deadline).await;

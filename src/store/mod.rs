@@ -8,6 +8,7 @@ mod histogram;
 mod seen;
 mod spent;
 mod state;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
