@@ -3,6 +3,7 @@
 
 mod config;
 mod flood;
+mod handed;
 mod logins;
 mod reload;
 mod tls;

@@ -9,13 +9,19 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::{CONFIG, FAILED, OK, block_on, complain};
-use crate::daemon::load::{Loaded, Source};
+use crate::daemon::load::{Loaded, Port, Source};
 use crate::daemon::logging::{self, Logging};
 use crate::daemon::{self, Order, Reload, Reloaded, Setup, handed, lists, signals, web};
-use crate::plan::exposure;
 
 pub(super) fn main(file: Option<&Path>) -> u8 {
-    let (source, loaded) = match Source::open(file) {
+    let (handed, port) = match handed_over() {
+        Ok(handed) => handed,
+        Err(fault) => {
+            complain(&fault.to_string());
+            return FAILED;
+        }
+    };
+    let (source, loaded) = match Source::open(file, port) {
         Ok(loaded) => loaded,
         Err(fault) => {
             complain(&fault.to_string());
@@ -24,7 +30,7 @@ pub(super) fn main(file: Option<&Path>) -> u8 {
     };
     let logging = logging::start(&loaded.plan.log);
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
-    let code = match serve(loaded, Arc::new(source), &logging) {
+    let code = match serve(loaded, Arc::new(source), handed, &logging) {
         Ok(()) => OK,
         Err(fault) => {
             error!("{fault}");
@@ -44,17 +50,26 @@ enum Fault {
     Listen(SocketAddr, std::io::Error),
     #[error("take over the socket of the service manager: {0}")]
     HandedOver(std::io::Error),
-    #[error("{0}")]
-    Exposed(String),
     #[error("listen for signals: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
     Probe(#[from] crate::probe::Fault),
 }
 
-fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), Fault> {
-    let (address, logging) = (loaded.plan.listen, logging.clone());
+/// The service manager's socket, if there is one, and whose address counts.
+fn handed_over() -> Result<(Option<std::net::TcpListener>, Port), Fault> {
     let handed = handed::listener().map_err(Fault::HandedOver)?;
+    let port = handed.as_ref().map(|socket| socket.local_addr().map(Port::Handed)).transpose();
+    Ok((handed, port.map_err(Fault::HandedOver)?.unwrap_or(Port::Configured)))
+}
+
+fn serve(
+    loaded: Loaded,
+    source: Arc<Source>,
+    handed: Option<std::net::TcpListener>,
+    logging: &Logging,
+) -> Result<(), Fault> {
+    let (address, logging) = (loaded.plan.listen, logging.clone());
     let served = block_on(async move {
         let (listener, whose) = match handed {
             Some(handed) => {
@@ -72,9 +87,7 @@ fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), F
         tasks.spawn(lists::watch(Arc::clone(&source), sender.clone()));
         tasks.spawn(web::watch(Arc::clone(&source), sender));
         let bound = listener.local_addr().unwrap_or(address);
-        if !whose.is_empty() {
-            judge(bound, &loaded)?;
-        }
+        source.is_bound(bound);
         let scheme = if loaded.access.tls.is_some() { "https" } else { "http" };
         info!(
             "egressd {} runs {}, {} targets, on {whose}{scheme}://{bound}",
@@ -87,19 +100,6 @@ fn serve(loaded: Loaded, source: Arc<Source>, logging: &Logging) -> Result<(), F
         Ok(())
     });
     served.map_err(Fault::Runtime)?
-}
-
-/// Of a socket that was handed over its own address counts, not that of the configuration.
-fn judge(bound: SocketAddr, loaded: &Loaded) -> Result<(), Fault> {
-    let guard = web::guard(&loaded.access);
-    for problem in exposure(bound, guard, loaded.modules.is_some()) {
-        let told = problem.render(&loaded.source, "");
-        if !problem.warning {
-            return Err(Fault::Exposed(told));
-        }
-        warn!("{told}");
-    }
-    Ok(())
 }
 
 /// A bad file keeps the old plan, a bad list the last good one, and everything that is wrong is said.

@@ -1,6 +1,7 @@
 //! From a file, or without one, to a plan: parse, read what is named, build, and every problem at once.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,7 +53,8 @@ pub fn load(file: Option<&Path>) -> Result<Loaded, Fault> {
     let config = config::parse(&written.text);
     let given = environment::read(&config.0);
     let web = web::read(web_file(&config.0)).0.map_err(Fault::Wrong)?;
-    written.judge(&config, &given, (&web, None)).map_err(|told| Fault::Wrong(told.lines))
+    let judged = written.judge(&config, &given, (&web, None), Port::Configured);
+    judged.map_err(|told| Fault::Wrong(told.lines))
 }
 
 /// A configuration's name and text.
@@ -60,6 +62,29 @@ pub fn load(file: Option<&Path>) -> Result<Loaded, Fault> {
 struct Written {
     name: String,
     text: String,
+}
+
+/// The socket at which the web port is asked: its address says who reaches it, whatever a configuration says later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// It will be `[server] listen`.
+    Configured,
+    /// It was, when the daemon began; the next one will be as it is written now.
+    Bound(SocketAddr),
+    /// It came from the service manager: `[server] listen` is of no account.
+    Handed(SocketAddr),
+}
+
+impl Port {
+    fn exposure(self, server: &config::Server, plan: &Plan, guard: plan::Guard) -> Vec<Problem> {
+        let at = |bound| plan::exposure(bound, guard, server.blackbox_modules.is_some());
+        let of = || plan::exposure_of(server, plan.listen, guard);
+        match self {
+            Self::Handed(bound) => at(bound),
+            Self::Bound(bound) if bound.ip() != plan.listen.ip() => [at(bound), of()].concat(),
+            Self::Bound(_) | Self::Configured => of(),
+        }
+    }
 }
 
 /// What is wrong, rendered, and the lists in which it is.
@@ -96,13 +121,13 @@ impl Written {
         parsed: &(Config, Vec<Problem>),
         given: &Given,
         (web, in_force): (&web::Read, Option<&Option<Arc<Modules>>>),
+        port: Port,
     ) -> Result<Loaded, Told> {
         let (config, mut problems) = (&parsed.0, parsed.1.clone());
         let unread = !problems.is_empty();
         let (plan, more) = plan::build(config, given);
         if let Some(plan) = &plan {
-            let guard = web::guard(&web.access);
-            problems.extend(plan::exposure_of(&config.server, plan.listen, guard));
+            problems.extend(port.exposure(&config.server, plan, web::guard(&web.access)));
         }
         // What could not be read is missing in the plan; that it is missing was said.
         problems.extend(more.into_iter().filter(|problem| !(unread && problem.absence)));
@@ -145,6 +170,7 @@ pub struct Source {
 
 #[derive(Debug)]
 struct Known {
+    port: Port,
     written: Written,
     /// The lists as they were looked at last.
     found: Vec<Listed>,
@@ -176,18 +202,19 @@ pub struct Again {
 
 impl Source {
     /// Loads for the first time: whatever is wrong is a fault.
-    pub fn open(file: Option<&Path>) -> Result<(Self, Loaded), Fault> {
+    pub fn open(file: Option<&Path>, port: Port) -> Result<(Self, Loaded), Fault> {
         let written = Written::of(file)?;
         let parsed = config::parse(&written.text);
         let given = environment::read(&parsed.0);
         let (web, looks) = web::read(web_file(&parsed.0));
         let web = web.map_err(Fault::Wrong)?;
-        let judged = written.judge(&parsed, &given, (&web, None));
+        let judged = written.judge(&parsed, &given, (&web, None), port);
         let loaded = judged.map_err(|told| Fault::Wrong(told.lines))?;
         let (seen, good) = (given.lists.clone(), given.lists);
         let (lists, modules) = (loaded.plan.lists.clone(), loaded.modules.clone());
         let found = seen.clone();
         let known = Known {
+            port,
             written,
             found,
             seen,
@@ -204,6 +231,14 @@ impl Source {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the port is at that address.
+    pub fn is_bound(&self, at: SocketAddr) {
+        let mut known = self.known();
+        if known.port == Port::Configured {
+            known.port = Port::Bound(at);
+        }
     }
 
     /// How often the lists are read again; none where there are none.
@@ -262,7 +297,8 @@ impl Source {
         let (web, mut wrong) = (anew.read, anew.wrong);
         // Each turn puts a good list in the place of at least one, until all are.
         loop {
-            let told = match written.judge(&parsed, &given, (&web, modules.as_ref())) {
+            let judged = written.judge(&parsed, &given, (&web, modules.as_ref()), known.port);
+            let told = match judged {
                 Ok(loaded) => {
                     known.lists = loaded.plan.lists.clone();
                     known.modules.clone_from(&loaded.modules);

@@ -113,7 +113,7 @@ impl Daemon {
             reader: Some(reader),
             notified,
         };
-        let line = daemon.wait_for(" targets, on http");
+        let line = daemon.wait_for(" targets, on ");
         let address = line.rsplit("://").next().expect("an address");
         // In a log of JSON more follows.
         let address = address.split('"').next().unwrap_or_default();
