@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, watch};
 use super::api;
 use super::metrics::{self, Choice, Format, Outside};
 use crate::store::Snapshot;
-use connections::Peer;
+use connections::{Hangup, Peer};
 use login::{Logins, Ruling};
 
 /// What the pages are made of.
@@ -222,6 +222,15 @@ async fn guard(
     next: Next,
 ) -> Response {
     let access = (shared.site.access)();
+    let same = match (&access.tls, &peer.tls) {
+        (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    if !same && access.verifies_clients && peer.tls.is_some() {
+        // Another one judged its certificate. Without an answer, clients ask again by themselves (RFC 9110 9.2.2).
+        return ([(header::CONNECTION, "close")], Extension(Hangup)).into_response();
+    }
     let (parts, body) = request.into_parts();
     let mut response = match refused(&shared, &access, &peer, &parts).await {
         Some(response) => response,
@@ -237,11 +246,6 @@ async fn guard(
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.extend(access.headers.iter().cloned());
-    let same = match (&access.tls, &peer.tls) {
-        (Some(now), Some(then)) => Arc::ptr_eq(now, then),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    };
     if !same {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -257,8 +261,7 @@ async fn refused(
 ) -> Option<Response> {
     let (path, headers) = (request.uri.path(), &request.headers);
     let always = path == "/metrics" || path == "/probe" || path.starts_with("/-/");
-    let older =
-        (access.tls.is_some() && peer.tls.is_none()) || (access.requires_client && !peer.showed);
+    let older = access.tls.is_some() && peer.tls.is_none();
     Some(if has_body(headers) {
         let close = [(header::CONNECTION, "close")];
         (StatusCode::PAYLOAD_TOO_LARGE, close, "no request has a body here\n").into_response()
@@ -296,7 +299,8 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 fn is_ours(uri: &Uri, headers: &HeaderMap, hosts: &[String]) -> bool {
-    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // What is no text is no name of ours.
+    let named = headers.get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
     let Some(host) = uri.host().or(named) else {
         return true;
     };

@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, version};
 
 use super::Clients;
@@ -122,6 +122,10 @@ impl Reader<'_> {
         match builder.with_single_cert(chain, key) {
             Ok(mut config) => {
                 config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                // Who resumes shows no certificate again: one that has expired since would go on counting. Scrapers keep
+                // their connections, so that little is saved.
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+                config.send_tls13_tickets = 0;
                 config.ignore_client_order =
                     seen.get("prefer_server_cipher_suites").is_none_or(|node| self.truth(node));
                 (Some(Arc::new(config)), clients)

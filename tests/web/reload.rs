@@ -128,6 +128,53 @@ fn a_connection_that_is_open_is_no_way_around() {
     assert_eq!(get(address, "/metrics", &[]).0, 401);
 }
 
+/// Who was let in by another judge is not answered, asks again, and is judged.
+#[test]
+fn a_certificate_counts_only_for_who_judged_it() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    if !is_here() || !crate::support::openssl::is_here() {
+        return;
+    }
+    let bench = Bench::new(&format!("{TLS}  client_auth_type: RequestClientCert\n"));
+    let mut open = std::process::Command::new("openssl")
+        .current_dir(bench.ground.folder.path())
+        .args([
+            "s_client",
+            "-quiet",
+            "-ign_eof",
+            "-no_ticket",
+            "-cert",
+            "other.pem",
+            "-key",
+            "other.key",
+        ])
+        .args(["-connect", &bench.daemon.address().to_string()])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut ask, answers) = (open.stdin.take().unwrap(), open.stdout.take().unwrap());
+    let mut answers = BufReader::new(answers);
+    ask.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut line = String::new();
+    while line != "healthy\n" {
+        line.clear();
+        assert_ne!(answers.read_line(&mut line).unwrap(), 0);
+    }
+    secret(&bench.ground.folder, "web.yml", MUTUAL);
+    let shown = ["--cert", "client.pem", "--key", "client.key"];
+    until("certificates are verified", || bench.curl("/-/healthy", &[]).status == 0);
+    assert_eq!(bench.curl("/-/healthy", &shown).status, 200);
+    ask.write_all(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut rest = String::new();
+    answers.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    open.wait().unwrap();
+    let log = bench.daemon.log();
+    assert_eq!(log.iter().filter(|line| line.contains("reloaded: ")).count(), 1, "{log:#?}");
+}
+
 /// The status of an answer in clear; 0 where there is none.
 fn get_status(address: std::net::SocketAddr) -> u16 {
     use std::io::{Read as _, Write as _};

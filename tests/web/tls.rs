@@ -119,6 +119,32 @@ fn versions_ciphers_and_curves_are_those_that_are_named() {
     assert_eq!(got.as_deref(), Some("ECDHE-ECDSA-AES128-GCM-SHA256"), "the client's counts");
 }
 
+/// A session that goes on would be one whose certificate nobody looks at again.
+#[test]
+fn no_session_goes_on() {
+    if !openssl::is_here() {
+        return;
+    }
+    let bench = Bench::new(MUTUAL);
+    let folder = bench.ground.folder.path();
+    let ask = |more: &str| {
+        let line = format!(
+            "printf 'GET /-/healthy HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' | openssl s_client -ign_eof -connect {} -cert client.pem -key client.key {more} 2>&1",
+            bench.daemon.address()
+        );
+        let output = Command::new("sh").current_dir(folder).args(["-c", &line]).output();
+        String::from_utf8_lossy(&output.expect("a shell").stdout).into_owned()
+    };
+    for version in ["-tls1_2", "-tls1_3"] {
+        let first = ask(&format!("{version} -sess_out session"));
+        assert!(first.contains("\nhealthy\n") && first.contains("\nNew, TLSv1."), "{first}");
+        if folder.join("session").exists() {
+            let again = ask(&format!("{version} -sess_in session"));
+            assert!(again.contains("\nhealthy\n") && !again.contains("\nReused, "), "{again}");
+        }
+    }
+}
+
 /// A certificate inside of the file, as newer exporters have it.
 #[test]
 fn certificate_and_key_may_stand_in_the_file() {

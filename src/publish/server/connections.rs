@@ -53,6 +53,11 @@ pub(super) struct Peer {
     pub(super) showed: bool,
 }
 
+/// Where an answer carries it, none is given: the connection is closed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the connection is of before")]
+pub(super) struct Hangup;
+
 struct Place {
     from: IpAddr,
     pace: Pace,
@@ -167,9 +172,12 @@ async fn converse(
         request.extensions_mut().insert(peer.clone());
         let answer = inner.call(request);
         async move {
-            let answer: Result<Response, Infallible> = answer.await;
+            let Ok(answer): Result<Response, Infallible> = answer.await;
             pace.answered();
-            answer
+            match answer.extensions().get::<Hangup>() {
+                Some(hangup) => Err(*hangup),
+                None => Ok(answer),
+            }
         }
     });
     let mut server = http1::Builder::new();
