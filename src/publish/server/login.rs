@@ -1,5 +1,6 @@
 //! Whether a request comes from a user: Basic authentication (RFC 7617) against bcrypt hashes. One hash is computed at
-//! a time, beside the thread that serves; what was found out is remembered by a keyed hash, never the password.
+//! a time, beside the thread that serves, and the networks take turns; what was found out is remembered by a keyed hash,
+//! never the password.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -15,10 +16,8 @@ use zeroize::Zeroizing;
 
 use super::{Access, Login};
 
-/// Logins of one network that wait at the same time.
-const WAITING: usize = 4;
-/// How long one waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one waits for its turn: whoever scrapes waits for 10 seconds, as a rule.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// What is remembered of right ones, and of wrong ones.
 const KNOWN: usize = 64;
 
@@ -37,10 +36,14 @@ pub(super) enum Ruling {
 pub(super) struct Logins {
     key: hmac::Key,
     going: Arc<Semaphore>,
-    waiting: Mutex<HashMap<IpAddr, usize>>,
+    turns: Turns,
     right: Mutex<Known>,
     wrong: Mutex<Known>,
 }
+
+/// Of each network one goes to where hashes are computed, and the next when it is back: however many come from one, who
+/// comes from another waits for one of them.
+type Turns = Mutex<HashMap<IpAddr, Arc<Semaphore>>>;
 
 /// The newest first.
 type Known = VecDeque<[u8; 32]>;
@@ -53,7 +56,7 @@ impl Logins {
         Some(Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()),
             going: Arc::new(Semaphore::new(1)),
-            waiting: Mutex::default(),
+            turns: Mutex::default(),
             right: Mutex::default(),
             wrong: Mutex::default(),
         })
@@ -79,13 +82,18 @@ impl Logins {
         if is_known(&self.wrong, &tag) {
             return Ruling::Wrong;
         }
-        let Some(_place) = Place::of(&self.waiting, from) else { return Ruling::Busy };
-        let Ok(Ok(going)) = timeout(PATIENCE, Arc::clone(&self.going).acquire_owned()).await else {
-            return Ruling::Busy;
+        let queue = Queue::of(&self.turns, from);
+        let both = async {
+            let turn = Arc::clone(&queue.turn).acquire_owned().await.ok()?;
+            Some((turn, Arc::clone(&self.going).acquire_owned().await.ok()?))
         };
+        let Ok(Some(going)) = timeout(PATIENCE, both).await else { return Ruling::Busy };
         // Who waited for the same one need not compute it again.
         if is_user && is_known(&self.right, &tag) {
             return Ruling::Right;
+        }
+        if is_known(&self.wrong, &tag) {
+            return Ruling::Wrong;
         }
         let computed = tokio::task::spawn_blocking(move || {
             let is_right = bcrypt::verify(password.as_slice(), &hash).unwrap_or(false);
@@ -110,32 +118,27 @@ impl Logins {
     }
 }
 
-/// A place among those of a network, left when it goes.
-struct Place<'a> {
-    waiting: &'a Mutex<HashMap<IpAddr, usize>>,
+/// Those of a network that wait, gone with the last of them.
+struct Queue<'a> {
+    turns: &'a Turns,
     from: IpAddr,
+    turn: Arc<Semaphore>,
 }
 
-impl<'a> Place<'a> {
-    fn of(waiting: &'a Mutex<HashMap<IpAddr, usize>>, from: IpAddr) -> Option<Self> {
-        let mut all = locked(waiting);
-        let mine = all.entry(from).or_default();
-        if *mine >= WAITING {
-            return None;
-        }
-        *mine += 1;
-        Some(Self { waiting, from })
+impl<'a> Queue<'a> {
+    fn of(turns: &'a Turns, from: IpAddr) -> Self {
+        let one = || Arc::new(Semaphore::new(1));
+        let turn = Arc::clone(locked(turns).entry(from).or_insert_with(one));
+        Self { turns, from, turn }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Queue<'_> {
     fn drop(&mut self) {
-        let mut all = locked(self.waiting);
-        if let Some(mine) = all.get_mut(&self.from) {
-            *mine -= 1;
-            if *mine == 0 {
-                all.remove(&self.from);
-            }
+        let mut turns = locked(self.turns);
+        // It is in the map, and here.
+        if Arc::strong_count(&self.turn) == 2 {
+            turns.remove(&self.from);
         }
     }
 }
@@ -185,6 +188,8 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::JoinSet;
+
     use super::*;
 
     #[test]
@@ -215,28 +220,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_network_has_few_places_and_others_take_their_turn() {
-        let logins = Logins::new().unwrap();
+    async fn networks_take_turns_and_nobody_is_sent_away() {
+        let logins = Arc::new(Logins::new().unwrap());
         let hash = bcrypt::hash("right", 4).unwrap();
         let users = [Login { name: "mon".into(), hash, cost: 4 }];
         let (right, wrong) = (carried("mon:right"), carried("mon:wrong"));
         let [here, there] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
         let judge = |carried, from| logins.judge(&users, Some(carried), from);
         let going = Arc::clone(&logins.going).acquire_owned().await.unwrap();
-        let (first, second, third, fourth, fifth, other, ()) = tokio::join!(
-            judge(&wrong, here),
-            judge(&wrong, here),
-            judge(&wrong, here),
-            judge(&wrong, here),
-            judge(&wrong, here),
-            judge(&right, there),
-            async { drop(going) },
-        );
-        let busy = [first, second, third, fourth, fifth]
-            .iter()
-            .filter(|one| **one == Ruling::Busy)
-            .count();
-        assert_eq!((busy, other), (1, Ruling::Right));
+        let mut all = JoinSet::new();
+        let guesses = (0..60).map(|number| (carried(&format!("mon:guess{number}")), here));
+        for (carried, from) in guesses.chain([(right.clone(), here), (right.clone(), there)]) {
+            let (logins, users) = (Arc::clone(&logins), users.clone());
+            all.spawn(async move { (from, logins.judge(&users, Some(&carried), from).await) });
+        }
+        while locked(&logins.turns).len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(going);
+        let mut order = Vec::new();
+        while let Some(done) = all.join_next().await {
+            order.push(done.unwrap());
+        }
+        let place = order.iter().position(|one| *one == (there, Ruling::Right));
+        assert!(place.is_some_and(|place| place <= 2), "behind one of the others: {order:?}");
+        assert_eq!(order.iter().filter(|one| one.1 == Ruling::Wrong).count(), 60, "{order:?}");
+        assert_eq!(order.iter().filter(|one| one.1 == Ruling::Right).count(), 2);
         // Whatever is guessed, what is known to be right is not forgotten for it.
         for number in 0..2 * KNOWN {
             let guess = carried(&format!("mon:{number}"));
@@ -248,7 +257,7 @@ mod tests {
         let known = logins.judge(&users, Some(&last), here).await;
         assert_eq!(known, Ruling::Wrong, "nor for the last guess");
         assert_eq!(judge(&wrong, here).await, Ruling::Busy);
-        assert!(locked(&logins.waiting).is_empty());
+        assert!(locked(&logins.turns).is_empty());
         // What was right under another hash is not.
         let others = [Login { hash: bcrypt::hash("other", 4).unwrap(), ..users[0].clone() }];
         assert_ne!(logins.judge(&others, Some(&right), here).await, Ruling::Right);
