@@ -88,7 +88,8 @@ fn the_readmes_commands_exist() {
             // Of the project, of a build, or the reader's own key.
             "install" => {
                 let is_there = |word: &&str| word.contains("release") || Path::new(word).exists();
-                let is_there = words.iter().any(|word| *word == "key" || is_there(word));
+                let is_there =
+                    words.iter().any(|word| ["key", "web.key"].contains(word) || is_there(word));
                 assert!(is_there, "{command}");
             }
             ".ci/test" | "deploy/package/build" => assert!(Path::new(words[0]).exists()),

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use crate::support::booted::Bed;
+use crate::support::foreign::are_here;
 use crate::support::http::Behaviour as Http;
 use crate::support::pki::Authority;
 use crate::support::program::{get, until};
@@ -207,6 +208,74 @@ fn a_key_comes_as_a_credential_that_nobody_else_can_read() {
     let keys = api.requests();
     let last = keys.last().and_then(|request| request.header("x-api-key"));
     assert_eq!(last, Some(KEY));
+}
+
+/// By the README's lines, and by the group that it names.
+#[test]
+fn the_web_port_has_a_key_that_only_the_service_reads() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    if !are_here(&["/usr/bin/curl"]) {
+        return;
+    }
+    let text = include_str!("../README.md");
+    let own = "/run/credentials/egressd.service/web.yml";
+    for line in [&format!("`web_config_file = \"{own}\"`"), "`SupplementaryGroups=ssl-cert`"] {
+        assert!(text.contains(line), "{line}");
+    }
+    let configure = |file: &str| {
+        world.configure(&format!(
+            "[server]\nweb_config_file = \"{file}\"\n{}",
+            world.target("api", "")
+        ));
+    };
+    let pair = |folder: &str, mode: &str, authority: &Authority| {
+        let leaf = authority.leaf(&["localhost"]);
+        bed.put("/root/ca.pem", "0644", authority.pem());
+        bed.put(&format!("{folder}/web.pem"), "0644", leaf.chain_pem());
+        bed.put(&format!("{folder}/web.key"), mode, leaf.key_pem());
+    };
+    let hash = bcrypt::hash("sesame", 4).expect("a hash");
+    let web = format!(
+        "tls_server_config: {{ cert_file: web.pem, key_file: web.key }}\nbasic_auth_users: {{ mon: {hash} }}\n"
+    );
+    let asked = |login: &str| {
+        bed.sh(&format!(
+            "curl -s --cacert /root/ca.pem -u {login} -w '%{{http_code}}' https://localhost:9737/-/healthy"
+        ))
+        .stdout
+    };
+
+    configure(own);
+    bed.put("/root/web.yml", "0600", &web);
+    pair("/root", "0600", &Authority::new("Web"));
+    let blocks = readme("TLS and a password on the web port");
+    let lines = blocks.last().expect("a block").join("\n");
+    assert!(lines.contains("/etc/credstore web.yml web.pem web.key\n"), "{lines}");
+    bed.must("systemctl daemon-reload");
+    bed.must(&format!("cd /root\n{lines}"));
+    assert_eq!(
+        [asked("mon:sesame"), asked("mon:guess")].map(|said| said[said.len() - 3..].to_owned()),
+        ["200", "401"]
+    );
+    bed.must("systemctl reload egressd");
+    let others = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+    assert_ne!(bed.sh(&format!("{others} cat /run/credentials/egressd.service/web.key")).code, 0);
+
+    // In its place, and another one while it runs.
+    bed.must("groupadd -f ssl-cert; rm /etc/credstore/web.*");
+    configure("/etc/egressd/web.yml");
+    bed.put("/etc/egressd/web.yml", "0640", &web);
+    pair("/etc/egressd", "0640", &Authority::new("Web"));
+    bed.must("chgrp ssl-cert /etc/egressd/web.yml /etc/egressd/web.key");
+    assert_ne!(bed.sh("systemctl restart egressd").code, 0, "it is not the service's");
+    bed.wait_for(OWN, "read /etc/egressd/web.yml: Permission denied");
+    world.edit("egressd.service", "[Service]\nSupplementaryGroups=ssl-cert\n");
+    bed.must("systemctl restart egressd");
+    assert_eq!(asked("mon:sesame"), "healthy\n200");
+    pair("/etc/egressd", "0640", &Authority::new("Next"));
+    bed.must("chgrp ssl-cert /etc/egressd/web.key; systemctl reload egressd");
+    until("the next one is in force", || asked("mon:sesame") == "healthy\n200");
 }
 
 #[test]
