@@ -6,6 +6,7 @@
 mod connections;
 mod login;
 mod pace;
+mod rests;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -28,6 +29,7 @@ use super::metrics::{self, Choice, Format, Outside};
 use crate::store::Snapshot;
 use connections::{Hangup, Peer};
 use login::{Logins, Ruling};
+use rests::Rests;
 
 /// What the pages are made of.
 pub struct Site {
@@ -134,6 +136,7 @@ const LINKS: &str = "<!doctype html><meta charset=utf-8><title>egressd</title><h
 struct Shared {
     site: Arc<Site>,
     logins: Logins,
+    rests: Rests,
     /// Loading again is done once at a time.
     loading: Semaphore,
 }
@@ -142,7 +145,8 @@ struct Shared {
 pub async fn serve(listener: TcpListener, site: Arc<Site>, end: impl Future<Output = ()>) {
     // Without random bytes nobody could log in: nobody is served.
     let Some(logins) = Logins::new() else { return };
-    let shared = Shared { site: Arc::clone(&site), logins, loading: Semaphore::new(1) };
+    let (rests, loading) = (Rests::default(), Semaphore::new(1));
+    let shared = Shared { site: Arc::clone(&site), logins, rests, loading };
     connections::serve(listener, site, router(Arc::new(shared)), end).await;
 }
 
@@ -180,11 +184,17 @@ async fn reload(State(shared): State<Arc<Shared>>, Extension(peer): Extension<Pe
     }
 }
 
-async fn scrape(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+async fn scrape(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Response {
+    let page = shared.rests.page(peer.from).await;
     let snapshot = Arc::clone(&shared.site.snapshot.borrow());
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = Format::of(accept);
     let text = metrics::render(&snapshot, (shared.site.choice)(), &(shared.site.outside)(), format);
+    page.made();
     let named = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
     (named, text).into_response()
 }
@@ -201,9 +211,12 @@ async fn probe(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Response {
+async fn status(State(shared): State<Arc<Shared>>, Extension(peer): Extension<Peer>) -> Response {
+    let page = shared.rests.page(peer.from).await;
     let snapshot = Arc::clone(&shared.site.snapshot.borrow());
-    ([(header::CONTENT_TYPE, "application/json")], api::json(&snapshot, None)).into_response()
+    let text = api::json(&snapshot, None);
+    page.made();
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
