@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::Order;
 use super::environment;
 use super::load::{Fault, Source};
+use super::process;
 use crate::plan::Guard;
 use crate::publish::server::{Access, Login};
 use crate::web::{self, Clients, Web};
@@ -103,6 +104,11 @@ fn read_with(file: &Path, look: &dyn Fn(&Path)) -> Result {
     if open && !web.users.is_empty() {
         rendered.push(format!(
             "{name}: warning: others may read the hashes of passwords in it\n    chmod o-r it"
+        ));
+    }
+    if let Some(until) = web.until.filter(|until| *until < process::now()) {
+        rendered.push(format!(
+            "{name}: warning: clients refuse the certificate, which ended at {until}\n    renew it"
         ));
     }
     Ok(Read { access: Arc::new(access(web)), warnings: rendered })

@@ -11,6 +11,7 @@ mod users;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 use rustls::ServerConfig;
 
 use crate::config::Problem;
@@ -24,6 +25,8 @@ pub use users::{Hash, User};
 pub struct Web {
     /// How TLS is spoken; none: plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Until when the certificate counts.
+    pub until: Option<Timestamp>,
     /// Which certificates of clients are asked for.
     pub clients: Clients,
     /// Headers of each answer.
@@ -65,7 +68,11 @@ impl Reader<'_> {
         let mut web = Web::default();
         for (key, value) in self.table(tree) {
             match key.value.as_str() {
-                "tls_server_config" => (web.tls, web.clients) = self.tls_server(&value),
+                "tls_server_config" => {
+                    let (tls, clients) = self.tls_server(&value);
+                    let (tls, until) = tls.unzip();
+                    (web.tls, web.until, web.clients) = (tls, until.flatten(), clients);
+                }
                 "http_server_config" => web.headers = self.http_server(&value),
                 "basic_auth_users" => web.users = self.users(&value),
                 "rate_limit" => self.rate_limit(&value),

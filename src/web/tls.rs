@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject as _;
@@ -11,7 +12,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, version};
 
 use super::Clients;
-use super::clients::{Judge, Policy};
+use super::clients::{Judge, Policy, end_of};
 use crate::config::yaml::{Node, Reader};
 
 const KEYS: &[&str] = &[
@@ -68,11 +69,12 @@ const CURVES: &[(&str, &dyn SupportedKxGroup)] = &[
 
 const VERSIONS: &[(&str, u8)] = &[("TLS10", 0), ("TLS11", 1), ("TLS12", 2), ("TLS13", 3)];
 
+type Tls = (Arc<ServerConfig>, Option<Timestamp>);
 type Seen = BTreeMap<String, Node>;
 
 impl Reader<'_> {
-    /// None of a table with nothing in it.
-    pub(super) fn tls_server(&mut self, node: &Node) -> (Option<Arc<ServerConfig>>, Clients) {
+    /// None of a table with nothing in it; beside it the end of the certificate's time.
+    pub(super) fn tls_server(&mut self, node: &Node) -> (Option<Tls>, Clients) {
         let mut seen = Seen::new();
         for (key, value) in self.table(node) {
             if KEYS.contains(&key.value.as_str()) {
@@ -115,27 +117,30 @@ impl Reader<'_> {
                     return (None, clients);
                 }
             };
+        let end = chain.first().and_then(end_of);
         let builder = match judge {
             Some(judge) => builder.with_client_cert_verifier(Arc::new(judge)),
             None => builder.with_no_client_auth(),
         };
         match builder.with_single_cert(chain, key) {
-            Ok(mut config) => {
-                config.alpn_protocols = vec![b"http/1.1".to_vec()];
-                // Who resumes shows no certificate again: one that has expired since would go on counting. Scrapers keep
-                // their connections, so that little is saved.
-                config.session_storage = Arc::new(NoServerSessionStorage {});
-                config.send_tls13_tickets = 0;
-                config.ignore_client_order =
-                    seen.get("prefer_server_cipher_suites").is_none_or(|node| self.truth(node));
-                (Some(Arc::new(config)), clients)
-            }
+            Ok(config) => (Some((Arc::new(self.settled(config, &seen)), end)), clients),
             Err(error) => {
                 let what = format!("certificate and key cannot be used together: {error}");
                 self.fault(&at, what, "give the key that the first certificate was made for");
                 (None, clients)
             }
         }
+    }
+
+    fn settled(&mut self, mut config: ServerConfig, seen: &Seen) -> ServerConfig {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ignore_client_order =
+            seen.get("prefer_server_cipher_suites").is_none_or(|node| self.truth(node));
+        // Who resumes shows no certificate again: one that has expired since would go on counting. Scrapers keep their
+        // connections, so that little is saved.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config
     }
 
     /// The bytes that stand in the one or in the file that the other names, and where.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::{MUTUAL, TLS, allow, secret, show, user};
 use crate::support::foreign::are_here;
-use crate::support::pki::Authority;
+use crate::support::pki::{Authority, Flaw};
 use crate::support::program::{Finished, Folder, run};
 
 /// `config check` of a web configuration beside a sound pair of files, on loopback or elsewhere.
@@ -150,6 +150,16 @@ fn files_of_everybody_are_refused() {
     let open =
         "web.yml: warning: others may read the hashes of passwords in it\n    chmod o-r it\n";
     assert_eq!(again("web.yml", 0o644), (0, open.to_owned()));
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_said() {
+    let folder = Folder::new();
+    assert_eq!(check(&folder, "", TLS).stderr, "");
+    show(&folder, "web", &Authority::new("Web").flawed_leaf(&["localhost"], Flaw::Expired));
+    let finished = run(&["config", "check", &folder.path().join("e.toml").display().to_string()]);
+    let warned = "web.yml: warning: clients refuse the certificate, which ended at 2001-12-31T00:00:00Z\n    renew it\n";
+    assert_eq!((finished.code, said(&folder, &finished).as_str()), (0, warned));
 }
 
 /// WEB05: what is open to a network is said, with the way to close it.
