@@ -1,7 +1,7 @@
 //! What `/probe` refuses: whoever may ask must not make this host a way into its own network.
 
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 
 use super::Bench;
 use crate::support::dns::{DnsServer, Zone};
@@ -69,11 +69,14 @@ fn a_name_that_leads_inside_is_not_followed() {
     let zone = Zone::new()
         .address("api.test", home)
         .address("both.test", Ipv4Addr::new(10, 1, 2, 3))
-        .address("both.test", home);
+        .address("both.test", home)
+        .address("mapped.test", Ipv4Addr::LOCALHOST.to_ipv6_mapped())
+        .address("nat64.test", Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0x7f00, 1))
+        .address("6to4.test", Ipv6Addr::new(0x2002, 0x7f00, 1, 0, 0, 0, 0, 1));
     let dns = DnsServer::start(zone);
     let ground = Ground::new();
     let text = format!(
-        "egressd: {{ hosts: [\"*.test\"], ports: [{}] }}\nmodules:\n  open: {{ prober: http, http: {{ preferred_ip_protocol: ip4 }} }}\n  listed:\n    prober: http\n    http: {{ preferred_ip_protocol: ip4 }}\n    egressd: {{ networks: [127.0.0.1] }}\n",
+        "egressd: {{ hosts: [\"*.test\"], ports: [{}] }}\nmodules:\n  open: {{ prober: http, http: {{ preferred_ip_protocol: ip4 }} }}\n  other: {{ prober: http }}\n  listed:\n    prober: http\n    http: {{ preferred_ip_protocol: ip4 }}\n    egressd: {{ networks: [127.0.0.1] }}\n",
         server.address().port()
     );
     let servers = format!("[dns]\nservers = [\"{}\"]\n", dns.address());
@@ -83,6 +86,12 @@ fn a_name_that_leads_inside_is_not_followed() {
     let text = "127.0.0.1 is no public address, and module open does not name it in egressd: { networks: [...] }\n";
     assert_eq!((refused.status, refused.body.as_str()), (403, text));
     assert_eq!(bench.probe("open", &at("both.test")).status, 403);
+    // What carries the same address in another form leads there, too.
+    for name in ["mapped.test", "nat64.test", "6to4.test"] {
+        let refused = bench.probe("other", &at(name));
+        assert_eq!(refused.status, 403, "{name}: {}", refused.body);
+        assert!(refused.body.contains(" is no public address, and module other "), "{name}");
+    }
     assert!(server.connections().is_empty(), "nobody was dialled");
     // The address that is listed is the one that is dialled, whatever else the name has.
     assert!(bench.probe("listed", &at("api.test")).success());

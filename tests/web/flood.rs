@@ -121,6 +121,14 @@ fn heads_and_bodies_are_bounded() {
     }
     assert!(taken < 16 << 20, "{taken} bytes of a head were taken");
 
+    // A name that cannot be read is none of ours.
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let ask = b"GET /api/v1/status HTTP/1.1\r\nHost: \xff\r\nConnection: close\r\n\r\n";
+    stream.write_all(ask).expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    assert!(answer.starts_with(b"HTTP/1.1 421 "), "{}", String::from_utf8_lossy(&answer));
+
     // What is sent at once is answered in its order.
     let many = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n".repeat(50)
         + "GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -2,8 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Bench, MUTUAL, TLS, curl, is_here};
+use super::{Bench, MUTUAL, TLS, curl, is_here, user};
+use crate::support::http::{Behaviour as Http, HttpServer};
 use crate::support::openssl;
+use crate::support::program::Folder;
 
 #[test]
 fn a_client_sees_who_we_are() {
@@ -117,6 +119,29 @@ fn versions_ciphers_and_curves_are_those_that_are_named() {
     let bench = Bench::new(&format!("{TLS}{suites}  prefer_server_cipher_suites: false\n"));
     let got = agreed(&bench, &["-tls1_2", "-cipher", both]);
     assert_eq!(got.as_deref(), Some("ECDHE-ECDSA-AES128-GCM-SHA256"), "the client's counts");
+}
+
+#[test]
+fn a_probe_comes_by_tls_and_needs_the_password() {
+    if !is_here() {
+        return;
+    }
+    let page =
+        HttpServer::start(Http::Answer { status: 200, headers: Vec::new(), body: Vec::new() });
+    let (folder, at) = (Folder::new(), page.address());
+    let modules = format!(
+        "egressd: {{ hosts: [\"127.0.0.1\"], networks: [127.0.0.1], ports: [{}] }}\nmodules: {{ m: {{ prober: http }} }}\n",
+        at.port()
+    );
+    let modules = folder.write("m.yml", &modules);
+    let server = format!("blackbox_modules = \"{}\"\n", modules.display());
+    let bench = Bench::with(&format!("{TLS}{}", user("mon", "sesame")), &server, "");
+    let path = format!("/probe?module=m&target=http://{at}/");
+    assert_eq!(bench.curl(&path, &[]).status, 401);
+    assert_eq!(bench.curl(&path, &["-u", "mon:guess"]).status, 401);
+    assert!(page.connections().is_empty(), "nobody was dialled");
+    let answer = bench.curl(&path, &["-u", "mon:sesame"]);
+    assert!(answer.status == 200 && answer.body.contains("\nprobe_success 1\n"), "{answer:?}");
 }
 
 /// A session that goes on would be one whose certificate nobody looks at again.
