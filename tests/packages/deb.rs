@@ -87,10 +87,11 @@ fn sample(metrics: &str, begin: &str) -> f64 {
 struct Machine(Bed);
 
 impl Machine {
-    fn install(&self, revision: u8) {
+    /// And what is said meanwhile.
+    fn install(&self, revision: u8) -> String {
         let name = format!("/root/{revision}.deb");
         self.0.put(&name, "0644", fs::read(deb(revision)).expect("a package"));
-        self.0.must(&format!("DEBIAN_FRONTEND=noninteractive dpkg -i {name} 2>&1"));
+        self.0.must(&format!("DEBIAN_FRONTEND=noninteractive dpkg -i {name} 2>&1"))
     }
 
     fn property(&self, name: &str) -> String {
@@ -109,7 +110,7 @@ impl Machine {
     /// Ours by name, below the folders where packages, services and their states are.
     fn left(&self) -> String {
         self.0.must(
-            "find /etc /usr /var /opt /srv /home /run -xdev -name '*egressd*' | sort; \
+            "find /etc /usr /var /run -xdev -name '*egressd*' | sort; \
              getent passwd egressd || true; getent group egressd || true",
         )
     }
@@ -154,6 +155,8 @@ fn it_is_installed_configured_upgraded_removed_and_purged() {
     assert_eq!([machine.is("enabled"), machine.is("active")], ["disabled", "inactive"]);
     machine.0.must("systemctl enable --now egressd");
 
+    a_mistake_does_not_end_it(&machine);
+
     machine.0.must("dpkg --remove egressd 2>&1");
     assert_eq!(machine.is("active"), "inactive");
     assert_eq!(machine.0.must("cat /etc/egressd/egressd.toml"), words);
@@ -166,6 +169,37 @@ fn it_is_installed_configured_upgraded_removed_and_purged() {
         "nothing is left, and for the administrator's own key:"
     );
     assert_eq!(machine.0.must("ls -A /etc/egressd"), "own-key\n");
+}
+
+/// An upgrade that finds a mistake in the configuration says where, and leaves running what runs.
+fn a_mistake_does_not_end_it(machine: &Machine) {
+    let process = machine.property("MainPID");
+    machine.0.must(
+        "cp -p /etc/egressd/egressd.toml /root/; echo '[mistake' >> /etc/egressd/egressd.toml",
+    );
+    let said = machine.install(2);
+    assert!(said.contains("/etc/egressd/egressd.toml:"), "{said}");
+    let why = "egressd: not restarted, the former version runs on; when that is mended: ";
+    assert!(said.contains(&format!("{why}systemctl restart egressd\n")), "{said}");
+    assert_eq!([machine.is("active"), machine.property("MainPID")], ["active", &process]);
+
+    // So does the rpm's scriptlet: a helper of its distributions would mark it.
+    machine.0.put("/root/postun", "0644", fs::read("deploy/package/rpm/postun").expect("ours"));
+    machine.0.put("/usr/lib/systemd/systemd-update-helper", "0755", "#!/bin/sh\necho \"$@\"\n");
+    let postun = |left: &str| machine.0.must(&format!("sh /root/postun {left} 2>&1"));
+    assert!(postun("1").ends_with(&format!("{why}systemctl restart egressd\n")));
+
+    // One that does not run is no other for it, and is said too.
+    machine.0.must("systemctl stop egressd");
+    let said = machine.install(1);
+    assert!(said.contains("egressd: not restarted: systemctl status egressd\n"), "{said}");
+    assert_eq!(machine.is("active"), "failed");
+
+    machine.0.must("cp -p /root/egressd.toml /etc/egressd/");
+    machine.install(2);
+    assert_eq!(machine.is("active"), "active");
+    assert_eq!(postun("1"), "mark-restart-system-units egressd.service\n");
+    assert_eq!(postun("0"), "", "it is removed");
 }
 
 /// What an administrator looks for where the distribution keeps such things.

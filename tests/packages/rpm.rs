@@ -37,10 +37,7 @@ fn its_payload_runs_from_an_empty_root() {
     let at = root.path().display().to_string();
     said("rpm", &["--root", &at, "--install", "--nodeps", "--noscripts", "--nosignature", &file]);
     let program = format!("{at}/usr/bin/egressd");
-    assert_eq!(
-        said(&program, &["--version"]),
-        concat!("egressd ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    assert_eq!(said(&program, &["-V"]), concat!("egressd ", env!("CARGO_PKG_VERSION"), "\n"));
     said(&program, &["config", "check", &format!("{at}/etc/egressd/egressd.toml")]);
     let kept = said("rpm", &["--root", &at, "--verify", "--nodeps", "egressd"]);
     assert_eq!(kept, "", "each file is as it was packed");
