@@ -29,16 +29,15 @@ pub(super) fn main(file: Option<&Path>) -> u8 {
         }
     };
     let logging = logging::start(&loaded.plan.log);
+    let _written = logging.until_written();
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
-    let code = match serve(loaded, Arc::new(source), handed, &logging) {
+    match serve(loaded, Arc::new(source), handed, &logging) {
         Ok(()) => OK,
         Err(fault) => {
             error!("{fault}");
             FAILED
         }
-    };
-    logging.end();
-    code
+    }
 }
 
 /// Why it does not run.

@@ -104,9 +104,17 @@ impl Logging {
         tell_missing(found);
     }
 
-    /// Waits until everything is written, where somebody takes it.
-    pub fn end(&self) {
-        self.queue.flush(PATIENCE);
+    /// Waits at its own end, also where a panic brings that, until everything is written that somebody takes.
+    pub fn until_written(&self) -> impl Drop + use<> {
+        Written(Arc::clone(&self.queue))
+    }
+}
+
+struct Written(Arc<Queue>);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.0.flush(PATIENCE);
     }
 }
 
@@ -215,5 +223,24 @@ pub(super) fn change(change: &Change) {
         Status::Ok => line!(info),
         Status::Degraded | Status::Unknown => line!(warn),
         Status::Broken => line!(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_that_ends_it_waits_for_its_own_line() {
+        let queue = Queue::new(Box::new(|_| (To::Stderr, Vec::new())));
+        queue.push((To::Stderr, b"why".to_vec()));
+        let begun = std::time::Instant::now();
+        let unwinds = std::panic::AssertUnwindSafe(|| {
+            let _written = Written(Arc::clone(&queue));
+            std::panic::resume_unwind(Box::new(()));
+        });
+        assert!(std::panic::catch_unwind(unwinds).is_err());
+        // Nobody writes here: it is given up after its time, and not before.
+        assert!(begun.elapsed() >= PATIENCE);
     }
 }
