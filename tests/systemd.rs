@@ -165,6 +165,9 @@ fn it_starts_by_the_readmes_lines_and_keeps_its_state_over_a_stop() {
     let counted = "egressd_checks_total{target=\"api\",route=\"direct\",status=\"ok\"";
     // Kept first, and then served.
     until("the check is served", || world.series(counted) >= 1.0);
+    // What is closed to others is its own to count.
+    assert!(world.series("process_open_fds ") > 5.0);
+    assert!(world.series("process_resident_memory_bytes ") > 1e6);
     let before = world.series(counted);
     bed.must("timeout 5 systemctl stop egressd");
     bed.wait_for(PROCESS_1, "(STOPPING=1)");
