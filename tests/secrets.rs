@@ -7,14 +7,16 @@ mod words;
 mod world;
 
 use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use data_encoding::{BASE64, HEXLOWER};
 
 use crate::support::ground::Ground;
-use crate::support::not_run;
-use crate::support::program::{Daemon, Folder, get, until};
+use crate::support::http::Behaviour as Http;
+use crate::support::program::{Daemon, get, until};
+use crate::support::tls::Behaviour as Tls;
 use world::World;
 
 /// What every planted value begins with; with the byte before it in each place of a group of base64.
@@ -27,6 +29,9 @@ const BEDROCK: &str = "planted-bedrock-93a2";
 const BASIC: &str = "planted-basic-14b6";
 const DIGEST: &str = "planted-digest-25c9";
 const GIVEN: &str = "planted-given-36d1";
+const NTLM: &str = "planted-ntlm-58f4";
+const WEB: &str = "planted-web-62d5";
+const PROBE: &str = "planted-probe-73e6";
 const PAC: &str = "planted-pac-47e3";
 const COOKIE: &str = "planted-cookie-69a7";
 const BODY: &str = "planted-body-70b8";
@@ -121,6 +126,72 @@ fn the_daemon_tells_none() {
     told_to_peers(&world);
 }
 
+/// What clients of the web port say of themselves, and what modules of `/probe` say to targets that say it back.
+#[test]
+fn the_web_port_and_its_probes_tell_none() {
+    let world = World::new();
+    let folder = &world.ground.folder;
+    let secret = |name: &str, text: &str| {
+        let path = folder.write(name, text);
+        let own = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, own).expect("our own");
+    };
+    let hash = bcrypt::hash(WEB, 4).expect("a hash");
+    secret("web.yml", &format!("basic_auth_users:\n  mon: \"{hash}\"\n"));
+    let said = format!(
+        "{{\"type\":\"error\",\"error\":{{\"type\":\"authentication_error\",\"message\":\"You said {PROBE}, didn't you?\"}}}}"
+    );
+    let told = Http::Answer {
+        status: 401,
+        headers: vec![("content-type", "application/json".to_owned())],
+        body: said.into_bytes(),
+    };
+    let told = world.ground.server(Tls::Serve(told));
+    let port = told.address().port();
+    secret(
+        "blackbox.yml",
+        &format!(
+            "egressd: {{ hosts: [\"127.0.0.1\"], networks: [127.0.0.0/8], ports: [{port}] }}\nmodules:\n  login:\n    \
+             prober: http\n    timeout: 5s\n    http:\n      preferred_ip_protocol: ip4\n      \
+             basic_auth: {{ username: svc, password: {PROBE} }}\n      headers: {{ X-Api-Key: {PROBE} }}\n      \
+             fail_if_body_not_matches_regexp: [\"plante[d].probe\"]\n"
+        ),
+    );
+    let here = folder.path().display();
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nweb_config_file = \"{here}/web.yml\"\n\
+         blackbox_modules = \"{here}/blackbox.yml\"\n[log]\nformat = \"json\"\nfilter = \"trace\"\n{}\
+         [[target]]\nname = \"a\"\nprovider = \"anthropic\"\nurl = \"https://{}/\"\n",
+        world.ground.tables(),
+        told.address(),
+    );
+    let daemon = Daemon::start(folder, &folder.write("web.toml", &text));
+    let basic = |both: String| format!("Basic {}", BASE64.encode(both.as_bytes()));
+    let (right, wrong) = (basic(format!("mon:{WEB}")), basic(format!("mon:{WEB}x")));
+    let ask = |path: &str, login: &str| get(daemon.address(), path, &[("Authorization", login)]);
+    assert_eq!(ask("/", &right).0, 200);
+    let probe = format!("/probe?module=login&target=https://127.0.0.1:{port}/&debug=true");
+    // The expression is held against what was on the wire: there the password stands.
+    let (status, text) = ask(&probe, &right);
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("\nprobe_failed_due_to_regex 0\n"), "{text}");
+    let login = basic(format!("svc:{PROBE}"));
+    assert!(told.requests().iter().any(|asked| asked.header("authorization") == Some(&login)));
+    none_leaks("a probe", &text);
+    // A peer that learned it there may say it in a check.
+    let status = || ask("/api/v1/status", &right).1;
+    until("a check was told it back", || status().contains("You said [secret], didn't"));
+    for path in ["/", "/metrics", "/api/v1/status", "/probe?module=login&target=x", "/nothing"] {
+        for login in [&right, &wrong, &format!("Bearer {WEB}")] {
+            none_leaks(path, &ask(path, login).1);
+        }
+    }
+    let log = daemon.log().join("\n");
+    assert!(log.contains("\"level\":\"trace\""), "libraries are heard");
+    none_leaks("the log", &log);
+    assert!(!log.contains(&hash) && !ask("/api/v1/status", &right).1.contains(&hash));
+}
+
 /// They were in use, by the peers' own word.
 #[track_caller]
 fn told_to_peers(world: &World) {
@@ -182,31 +253,44 @@ fn a_pasted_command_line_is_judged_without_its_key() {
     }
 }
 
-/// How many core files a command leaves that is aborted once it has said a word.
-fn cores(command: &str) -> usize {
-    let folder = Folder::new();
-    let script = format!("cd \"$0\" && ulimit -c unlimited && exec {command}");
-    let mut child = Command::new("sh")
-        .args(["-c", &script])
-        .arg(folder.path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+/// Whose `/proc` says a command's memory is, once it has said a word: its user's where the kernel may dump it, else
+/// root's (`proc_pid(5)`), whatever this machine does with core files. It is not root that runs it.
+fn owner(program: &Path, arguments: &[&str]) -> u32 {
+    let mut command = match user() {
+        0 => Command::new("setpriv"),
+        _ => Command::new("env"),
+    };
+    if user() == 0 {
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    }
+    let mut child =
+        command.arg(program).args(arguments).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut word = [0_u8; 1];
     child.stderr.take().expect("it was piped").read_exact(&mut word).expect("it says something");
-    let sent = Command::new("kill").args(["-s", "ABRT", &child.id().to_string()]).status();
-    assert!(sent.expect("kill runs").success());
+    let memory = std::fs::metadata(format!("/proc/{}/mem", child.id())).expect("it runs");
+    child.kill().expect("it runs");
     child.wait().expect("it ends");
-    let left = std::fs::read_dir(folder.path()).expect("the folder is there").flatten();
-    left.filter(|file| file.file_name().to_string_lossy().starts_with("core")).count()
+    memory.uid()
+}
+
+/// Who runs the tests.
+fn user() -> u32 {
+    std::fs::metadata("/proc/self/stat").expect("it is there").uid()
 }
 
 #[test]
-fn no_core_file_is_left() {
-    if cores("bash -c 'echo ready >&2; exec sleep 60'") == 0 {
-        return not_run("this kernel writes core files elsewhere");
-    }
+fn no_core_file_is_written() {
     let ground = Ground::new();
+    let folder = ground.folder.path();
     let file = ground.config("[server]\nlisten = \"127.0.0.1:0\"\n");
-    assert_eq!(cores(&format!("{} run --config {file}", env!("CARGO_BIN_EXE_egressd"))), 0);
+    let program = folder.join("egressd");
+    std::fs::copy(env!("CARGO_BIN_EXE_egressd"), &program).expect("a copy");
+    for path in [folder, &program] {
+        let everybody = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(path, everybody).expect("our own");
+    }
+    let anybody = if user() == 0 { 65534 } else { user() };
+    let other = owner(Path::new("/bin/bash"), &["-c", "echo ready >&2; exec sleep 60"]);
+    assert_eq!(other, anybody, "another program's is its user's");
+    assert_eq!(owner(&program, &["run", "--config", &file]), 0);
 }

@@ -54,7 +54,6 @@ impl Probes {
         controls: Arc<Controls>,
         old: Option<&Self>,
     ) -> Result<Self, Fault> {
-        let secrets = keys::known(plan);
         let mut plan = plan.clone();
         let theirs = plan.routes.clone();
         // egressd's own logins and keys are not for whoever asks here.
@@ -64,8 +63,8 @@ impl Probes {
         plan.allowed.retain(|control| !not.contains(control));
         // The roots of each module are prepared once.
         let trusts = modules.modules.iter().filter_map(|module| module.http.tls.trust.clone());
-        let network = Arc::new(Network::judging(&plan, trusts)?);
-        network.secrets().learn(secrets);
+        let (_, others) = controls.parts();
+        let network = Arc::new(Network::judging(&plan, trusts)?.sharing(&others));
         if let Some(old) = old {
             // A login inside of a `proxy_url` that was rejected stays so.
             network.remember(&old.network);

@@ -55,7 +55,7 @@ pub struct Network {
     of_targets: Vec<(Arc<Trust>, tls::Tls)>,
     gate: proxy::Gate,
     /// What no peer may bring back.
-    secrets: Known,
+    secrets: Arc<Known>,
     #[cfg(feature = "pac")]
     files: pac::Files,
 }
@@ -125,7 +125,7 @@ impl Network {
             of_proxies,
             of_targets,
             gate: proxy::Gate::default(),
-            secrets: Known::default(),
+            secrets: Arc::default(),
             #[cfg(feature = "pac")]
             files: pac::Files::new(),
         })
@@ -136,6 +136,12 @@ impl Network {
     pub fn remember(&self, old: &Self) {
         self.gate.remember(&old.gate);
         self.secrets.remember(&old.secrets);
+    }
+
+    /// Knows the same secrets as another one from now on: a peer may say to one what it learned from the other.
+    #[must_use]
+    pub fn sharing(self, other: &Self) -> Self {
+        Self { secrets: Arc::clone(&other.secrets), ..self }
     }
 
     /// What no peer may bring back to whoever reads: what trips carried, and what is told besides.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use data_encoding::{BASE64, HEXLOWER};
 
-use super::{ANTHROPIC, AZURE, BASIC, BEDROCK, BODY, DIGEST, GEMINI, GIVEN, OPENAI, PAC};
+use super::{ANTHROPIC, AZURE, BASIC, BEDROCK, BODY, DIGEST, GEMINI, GIVEN, NTLM, OPENAI, PAC};
 use crate::support::ground::Ground;
 use crate::support::http::{Behaviour as Http, HttpServer};
 use crate::support::program::{Finished, egressd};
@@ -17,7 +17,7 @@ use crate::support::wire::Ending;
 
 /// All that a peer can say back, in a head and in a page.
 fn said_back() -> (Vec<(&'static str, String)>, String) {
-    let all = [ANTHROPIC, OPENAI, GEMINI, AZURE, BEDROCK, BASIC, DIGEST, GIVEN, PAC];
+    let all = [ANTHROPIC, OPENAI, GEMINI, AZURE, BEDROCK, BASIC, DIGEST, GIVEN, PAC, NTLM];
     let list = all.join(" ");
     let encoded: Vec<String> = all
         .iter()
@@ -69,7 +69,7 @@ impl World {
         let old = Options { alpn: Some(vec![b"http/1.1"]), ..Options::default() };
         let page = format!(
             "HTTP/1.1 407 You said {DIGEST} {GIVEN}\r\nProxy-Authenticate: Digest realm=\"{DIGEST}\", \
-             nonce=\"{DIGEST}\", qop=\"auth\", stale=true\r\nConnection: close\r\nX-Squid-Error: {DIGEST}\r\n\
+             nonce=\"{DIGEST}\", qop=\"auth\", stale=true\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\nConnection: close\r\nX-Squid-Error: {DIGEST}\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -101,6 +101,10 @@ impl World {
              auth = {{ scheme = \"basic\", username = \"svc\", password = {{ file = \"{folder}/basic\" }} }}\n\
              [[route]]\nname = \"digest\"\nproxy = \"http://{digest}\"\n\
              auth = {{ scheme = \"digest\", username = \"svc\", password = {{ credential = \"digest\" }} }}\n\
+             [[route]]\nname = \"ntlm\"\nproxy = \"http://{digest}\"\nauth = {{ scheme = \"ntlm\", username = \"svc\", \
+             domain = \"CORP\", password = {{ file = \"{folder}/ntlm\" }} }}\n\
+             [[route]]\nname = \"kerberos\"\nproxy = \"http://{digest}\"\nauth = {{ scheme = \"negotiate\", \
+             principal = \"svc@CORP.EXAMPLE\", keytab = \"{folder}/ntlm\" }}\n\
              [[route]]\nname = \"environment\"\nproxy = \"environment\"\n\
              [[route]]\nname = \"pac\"\nproxy = \"pac+file://{folder}/proxy.pac\"\nauth_hosts = [\"{basic}\"]\n\
              auth = {{ scheme = \"basic\", username = \"svc\", password = {{ env = \"PAC_PASSWORD\" }} }}\n",
@@ -113,7 +117,7 @@ impl World {
         let client = format!(
             "client_cert = {{ certificate = \"{folder}/client.pem\", key = {{ file = \"{folder}/client.key\" }} }}"
         );
-        let all = "routes = [\"direct\", \"basic\", \"digest\", \"environment\", \"pac\"]";
+        let all = "routes = [\"direct\", \"basic\", \"digest\", \"ntlm\", \"kerberos\", \"environment\", \"pac\"]";
         let keyed = |source: &str| format!("key = {{ {source} }}\n{direct}");
         let request = format!(
             "request = {{ method = \"POST\", headers = {{ X-Team = \"ml\" }}, \
@@ -176,9 +180,13 @@ impl World {
         let leaf = self.ground.authority.leaf(&["client"]);
         folder.write("client.pem", leaf.chain_pem());
         folder.write("client.key", &leaf.key_pem());
-        for (name, value) in
-            [("basic", BASIC), ("openai", OPENAI), ("azure", AZURE), ("bedrock", BEDROCK)]
-        {
+        for (name, value) in [
+            ("basic", BASIC),
+            ("ntlm", NTLM),
+            ("openai", OPENAI),
+            ("azure", AZURE),
+            ("bedrock", BEDROCK),
+        ] {
             folder.write(name, &format!("{value}\n"));
         }
         for (name, value) in [("digest", DIGEST), ("gemini", GEMINI)] {
