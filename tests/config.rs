@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use egressd::config::{self, Config, Problem};
 use egressd::plan::{AdHoc, Given, Plan, ProxyVariables, Spoken, Way, ad_hoc, build};
@@ -38,6 +39,37 @@ fn bad_files() -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// A daemon that waits for a pipe checks nothing.
+#[test]
+fn what_is_named_is_a_regular_file_or_is_refused() {
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let check = |file: &Path| {
+        let mut command = Command::new("timeout");
+        command.args(["20", env!("CARGO_BIN_EXE_egressd"), "config", "check"]).arg(file);
+        Finished::of(command.env_clear().stdin(Stdio::null()).output().unwrap())
+    };
+    let target = "[[target]]\nname = \"a\"\nprovider = \"anthropic\"\n";
+    let at = pipe.display();
+    let texts = [
+        format!("[trust]\nca_files = [\"{at}\"]\n{target}"),
+        format!("[server]\nweb_config_file = \"{at}\"\n{target}"),
+        format!("[server]\nblackbox_modules = \"{at}\"\n{target}"),
+        format!("{target}trust = {{ ca_file = \"{at}\" }}\n"),
+        format!("[[target_list]]\nfiles = [\"{at}\"]\n"),
+    ];
+    let refuses = |file: &Path, what: &str| {
+        let finished = check(file);
+        let said = finished.stderr.contains("it is no regular file of at most ");
+        assert!(finished.code == 78 && said, "{what}: {finished:?}");
+    };
+    refuses(&pipe, "the configuration itself");
+    for text in texts {
+        refuses(&folder.write("egressd.toml", &text), &text);
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::OpenOptions;
+use std::io::{Error, ErrorKind, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::lists;
@@ -14,6 +16,10 @@ use crate::provider::Provider;
 
 /// Where the configuration is looked for.
 pub const DEFAULT_FILE: &str = "/etc/egressd/egressd.toml";
+
+/// A configuration, at most; and a file that it names: a host's whole bundle of roots is a quarter of a mebibyte.
+pub const CONFIG: usize = 4 << 20;
+const NAMED: usize = 16 << 20;
 
 /// Reads what a configuration names.
 pub fn read(config: &Config) -> Given {
@@ -30,7 +36,7 @@ pub fn read_beside(lists: Vec<Listed>, config: &Config) -> Given {
     let files = named_files(config)
         .into_iter()
         .map(|path| {
-            let bytes = std::fs::read(&path).map_err(|error| error.to_string());
+            let bytes = read_bounded(&path, NAMED).map_err(|error| error.to_string());
             (path, bytes)
         })
         .collect();
@@ -114,16 +120,29 @@ pub fn is_readable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// What a file holds, up to a limit; more is a fault.
+/// What a regular file holds, up to a limit. Nothing else is read: whoever waits for a pipe checks nothing.
 pub fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    if bytes.len() > limit {
-        return Err(std::io::Error::other(format!("it is larger than {limit} bytes")));
+    if file.metadata()?.is_file() {
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() <= limit {
+            return Ok(bytes);
+        }
     }
-    Ok(bytes)
+    let kibibytes = limit / 1024;
+    let size = match kibibytes / 1024 {
+        0 => format!("{kibibytes} KiB"),
+        mebibytes => format!("{mebibytes} MiB"),
+    };
+    Err(Error::other(format!("it is no regular file of at most {size}")))
+}
+
+/// The same of a text.
+pub fn read_text(path: &Path, limit: usize) -> std::io::Result<String> {
+    let invalid = |_| Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8");
+    String::from_utf8(read_bounded(path, limit)?).map_err(invalid)
 }
 
 /// This host's own name.

@@ -18,7 +18,7 @@ use crate::diagnosis::Key;
 use crate::plan::{Account, Credential, Plan, Proof, TripPlan, Way};
 
 /// A key larger than this is no key.
-const LIMIT: u64 = 64 * 1024;
+const LIMIT: usize = 64 * 1024;
 
 /// The state of a target's key, and the key where it can be sent.
 pub fn read(source: Option<&SecretSource>) -> (Key, Option<Secret>) {
@@ -163,7 +163,7 @@ fn credential(account: &Account) -> Result<Credential, String> {
 /// The path of a file that a library reads by itself, where it can be read.
 fn readable(source: &FileSource) -> Result<PathBuf, String> {
     let path = place(source)?;
-    std::fs::File::open(&path).map_err(|error| error.to_string())?;
+    environment::read_bounded(&path, LIMIT).map_err(|error| error.to_string())?;
     Ok(path)
 }
 
@@ -194,11 +194,7 @@ fn value(source: &SecretSource) -> Result<String, String> {
 }
 
 fn from_file(path: &Path) -> Result<String, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() || metadata.len() > LIMIT {
-        return Err("it is no regular file of at most 64 KiB".to_owned());
-    }
-    let mut text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let mut text = environment::read_text(path, LIMIT).map_err(|error| error.to_string())?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -1,8 +1,5 @@
 //! The files that hold lists of targets: which they are now, and what is in them.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +13,7 @@ use super::{Order, environment};
 use crate::plan::Listed;
 
 /// Bytes of a list at most.
-const LIMIT: u64 = 4 << 20;
+const LIMIT: usize = 4 << 20;
 /// Files of a pattern at most.
 const FILES: usize = 256;
 /// How often it is looked whether there are lists by now.
@@ -59,24 +56,12 @@ pub(super) fn read<'a>(patterns: impl Iterator<Item = &'a str>) -> Vec<Listed> {
     lists
 }
 
-/// A list's text. It is read through one descriptor: the old file or the new one, whichever stood there.
+/// A list's text.
 fn text(path: &Path) -> Result<String, String> {
     if let Some((_, kind)) = environment::writable_by_others(path) {
         return Err(format!("others may write this {kind}; chmod o-w it"));
     }
-    let mut options = OpenOptions::new();
-    // A pipe is not waited for.
-    let options = options.read(true).custom_flags(libc::O_NONBLOCK);
-    let read = |file: File| {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.len() > LIMIT {
-            return Err(std::io::Error::other("it is no regular file of at most 4 MiB"));
-        }
-        let mut text = String::new();
-        file.take(LIMIT).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    options.open(path).and_then(read).map_err(|error| error.to_string())
+    environment::read_text(path, LIMIT).map_err(|error| error.to_string())
 }
 
 /// Whether a name is one of a pattern's, where `*` is any part and `?` any byte: in as many steps as the product of

@@ -110,7 +110,7 @@ impl Written {
         if let Some((open, kind)) = environment::writable_by_others(path) {
             return Err(Fault::Writable(open, kind));
         }
-        let text = std::fs::read_to_string(path)
+        let text = environment::read_text(path, environment::CONFIG)
             .map_err(|error| Fault::Read { path: path.to_owned(), error })?;
         Ok(Self { name: path.display().to_string(), text })
     }
