@@ -243,7 +243,7 @@ impl Inquiry {
     }
 
     fn facts(&self, key: Key) -> TargetFacts {
-        let budget = &self.target.budget;
+        let (budget, own_trust) = (&self.target.budget, self.target.trust.as_ref());
         TargetFacts {
             name: self.target.name.clone(),
             host: self.target.endpoint.host.to_string(),
@@ -256,7 +256,7 @@ impl Inquiry {
             controls: self.context.plan.controls.len(),
             private: self.target.private.clone(),
             ours: self.target.ours,
-            own_roots: self.target.trust.is_some(),
+            own_roots: own_trust.is_some_and(|own| own.is_apart_from(&self.context.plan.trust)),
             headers: self.target.sent_headers(),
             wanted: self.target.request.as_ref().map(|own| own.wanted.clone()),
             further: self.target.further,

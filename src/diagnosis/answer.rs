@@ -36,7 +36,8 @@ rules! { RULES
     EdgeOriginUnreachable edge_origin_unreachable,
 
     /// The edge answers with a 5xx of its own, other than those for an API that it does not reach. An unmarked one of
-    /// another host than the provider's is its own front end's.
+    /// another host than the provider's is its own front end's: surely under a public chain, probably under that of the
+    /// organisation's own.
     EdgeFailed edge_failed,
 
     /// The edge answers 400 by itself: what it got is no request that it can pass on (RFC 9110 15.5.1). Or a port that
@@ -266,9 +267,12 @@ fn edge_origin_unreachable(case: &Case<'_>) -> Held {
 fn edge_failed(case: &Case<'_>) -> Held {
     match by_edge(case) {
         Some((response, _)) if response.status >= 500 => {
-            let of_a_front_end = is_of_a_front_end(case, response);
-            let found = Found::high();
-            if of_a_front_end { found.party(Party::Gateway).yes() } else { found.yes() }
+            if !is_of_a_front_end(case, response) {
+                return Found::high().yes();
+            }
+            let public = case.chain().is_some_and(|chain| chain.trust() == Trust::Public);
+            let found = if public { Found::high() } else { Found::medium() };
+            found.party(Party::Gateway).yes()
         }
         _ => Ok(None),
     }

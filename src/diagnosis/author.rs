@@ -2,7 +2,7 @@
 //!
 //! Over a chain that public roots verify for the name the author is the origin or its edge, whatever
 //! the page looks like. A proxy or a middlebox is possible only over a chain that nobody but the
-//! organisation verifies, and in plain HTTP.
+//! organisation verifies, and in plain HTTP; not at a server of the organisation's own, which has such a chain itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,13 +80,15 @@ fn of(target: &TargetFacts, leg: &Leg, reading: &Reading, declared: bool) -> Opt
             None
         }
     };
+    // Gateways have errors of their own shapes; pages are an edge's.
+    let unmarked = || {
+        let elsewhere = !owned && is_json(response);
+        if shape || reading.relayed || elsewhere { Author::Origin } else { Author::Edge }
+    };
     Some(match leg.chain.as_ref().map(|chain| chain.trust()) {
-        Some(Trust::Public) => {
-            // Gateways have errors of their own shapes; pages are an edge's.
-            let elsewhere = !owned && is_json(response);
-            let unmarked =
-                if shape || reading.relayed || elsewhere { Author::Origin } else { Author::Edge };
-            marked().unwrap_or(unmarked)
+        Some(Trust::Public) => marked().unwrap_or_else(unmarked),
+        Some(Trust::System | Trust::Organisation) if is_at_home(target, leg) => {
+            marked().unwrap_or_else(unmarked)
         }
         // Marks pass through an inspecting device unchanged. Without one the provider's own host did
         // not answer; any other host may be a gateway or a service of the organisation's own.
@@ -109,6 +111,18 @@ fn of(target: &TargetFacts, leg: &Leg, reading: &Reading, declared: bool) -> Opt
             }
         }
     })
+}
+
+/// Whether it is the organisation's own server that shows a certificate of the organisation's: it is declared to be so, and
+/// the roots were given for it alone, or the connection led to where it was declared to be. A device of theirs that
+/// answers in its place says so.
+pub(super) fn is_at_home(target: &TargetFacts, leg: &Leg) -> bool {
+    let declared = target.ours || !target.private.is_empty();
+    let is_private = || target.private.iter().any(|range| range.contains(leg.address.ip()));
+    let by_a_device =
+        leg.response.as_ref().is_some_and(|response| response.header("x-squid-error").is_some());
+    let there = target.own_roots || leg.tunnelled.is_none() && is_private();
+    declared && there && !by_a_device && !target.provider.owns(&target.host)
 }
 
 fn is_success(response: &Response) -> bool {

@@ -172,6 +172,13 @@ impl Trust {
         let organisation = self.organisation.iter().chain(roots).cloned().collect();
         Self { organisation, ..self.clone() }
     }
+
+    /// Whether it has roots of the organisation, and none that another has, too: what devices show under those is not
+    /// accepted by it.
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        !self.organisation.is_empty()
+            && self.organisation.iter().all(|root| !other.organisation.contains(root))
+    }
 }
 
 impl fmt::Debug for Trust {

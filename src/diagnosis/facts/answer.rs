@@ -2,6 +2,7 @@
 
 use super::slow;
 use crate::cause::{Party, Status};
+use crate::diagnosis::author::is_at_home;
 use crate::diagnosis::case::{Case, Found};
 use crate::diagnosis::{Author, Held, Key};
 use crate::observation::{ChainVerdict, Failure, Trip, Trust};
@@ -13,7 +14,7 @@ rules! { FACTS
 
     /// The certificate is accepted by this host's store or the organisation's roots, and not by the public
     /// ones. Proven at a provider's own host; any other may have a certificate of the organisation's by itself,
-    /// and has where roots were given for it alone.
+    /// and has where roots were given for it alone, or where it is ours and has the private address that was declared.
     TlsInspected inspected,
 
     /// This host accepts the chain, and a bundle of `trust.also` does not.
@@ -112,10 +113,11 @@ fn address_differs(case: &Case<'_>) -> Held {
 
 fn inspected(case: &Case<'_>) -> Held {
     let own_host = case.target().provider.owns(&case.target().host);
+    let at_home = case.trip().leading().is_some_and(|leg| is_at_home(case.target(), leg));
     match case.chain().map(crate::observation::Chain::trust) {
         Some(Trust::System | Trust::Organisation) if own_host => Found::high().yes(),
         // The roots that were given for it say who signs its certificate.
-        Some(Trust::System | Trust::Organisation) if case.target().own_roots => Ok(None),
+        Some(Trust::System | Trust::Organisation) if case.target().own_roots || at_home => Ok(None),
         Some(Trust::System | Trust::Organisation) => Found::medium().yes(),
         Some(Trust::Public | Trust::None) | None => Ok(None),
     }
