@@ -10,7 +10,7 @@ use egressd::publish::explain;
 
 use crate::support::program::run;
 
-const REPRINT: &str = "cargo run --locked -- explain --markdown > deploy/VERDICTS.md";
+const REPRINT: &str = ".ci/print";
 
 fn verdicts() -> String {
     fs::read_to_string("deploy/VERDICTS.md").unwrap()

@@ -26,8 +26,9 @@ fn what_is_shipped_is_what_is_printed() {
         let finished = run(arguments);
         assert_eq!((finished.code, finished.stderr.as_str()), (0, ""), "{file}");
         let shipped = fs::read_to_string(file).unwrap();
-        let anew = format!("egressd {} > {file}", arguments.join(" "));
-        assert!(shipped == finished.stdout, "{file} is another one: {anew}");
+        assert!(shipped == finished.stdout, "{file} is another one; print it again: .ci/print");
+        let line = format!("page {file} {}\n", arguments.join(" "));
+        assert!(include_str!("../.ci/print").contains(&line), "{line}");
     }
 }
 

@@ -19,7 +19,7 @@ use crate::support::program::run;
 use hostile::{PLANTED, round, route_name, target_name};
 use openmetrics::{Family, Sample, read, sample};
 
-const REPRINT: &str = "cargo run --locked -- explain --metrics > deploy/METRICS.md";
+const REPRINT: &str = ".ci/print";
 const ALL: Choice = Choice { histogram: Some(Grain::Check), addresses: true };
 
 #[test]

@@ -41,7 +41,7 @@ impl World {
         let authority = Authority::new("Public Test Root");
         bed.put("/etc/egressd/public.pem", "0644", authority.pem());
         bed.put("/etc/systemd/system/egressd.service", "0644", UNIT);
-        let leaf = Arc::new(authority.leaf(&["127.0.0.1"]));
+        let leaf = Arc::new(authority.leaf(&["127.0.0.1", "api.test"]));
         let good = Http::AnthropicByKey { good: KEY.to_owned() };
         let api = bed.there(None, move || TlsServer::start(&leaf, Tls::Serve(good)));
         let world = Self { bed, api };
@@ -128,6 +128,9 @@ fn what_boots_is_closed_and_ends_with_its_guard() {
 fn it_starts_by_the_readmes_lines_and_keeps_its_state_over_a_stop() {
     let Some(world) = World::new() else { return };
     let World { bed, .. } = &world;
+    // Without its folder; one that systemd makes for a user of the moment would be the next one's tomorrow.
+    bed.must("mv /etc/egressd /srv/; systemctl start egressd; systemctl stop egressd");
+    bed.must("test ! -e /etc/egressd; mv /srv/egressd /etc/");
     bed.must("mkdir -p /srv/target/release /srv/deploy/systemd; mv /usr/bin/egressd /srv/target/release/");
     bed.must("mv /etc/systemd/system/egressd.service /srv/deploy/systemd/");
     let [lines, ..] = &readme("Put it under systemd")[..] else { panic!("no block") };
@@ -349,6 +352,70 @@ fn a_daemon_that_is_silent_is_ended_by_the_watchdog_and_goes_on_counting() {
     bed.must("systemctl start egressd");
     assert_ne!(world.show("MainPID"), process);
     assert!(world.series(counted) >= before);
+}
+
+#[test]
+fn the_web_port_is_closed_by_files_that_only_root_may_read() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    let authority = Authority::new("Of the web port");
+    let leaf = authority.leaf(&["localhost"]);
+    let hash = bcrypt::hash("sesame", 4).expect("a hash");
+    let tls = "tls_server_config: { cert_file: web.pem, key_file: web.key }";
+    let users = format!("basic_auth_users: {{ prometheus: \"{hash}\" }}");
+    bed.put("/etc/egressd/web.yml", "0600", format!("{tls}\n{users}\n"));
+    bed.put("/etc/egressd/web.key", "0600", leaf.key_pem());
+    bed.put("/etc/egressd/web.pem", "0600", leaf.chain_pem());
+    bed.put("/root/ca.pem", "0644", authority.pem());
+    let file = "/run/credentials/egressd.service/web.yml";
+    let text = include_str!("../README.md");
+    let lines = text.split("```ini\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert!(text.contains(&format!("`\"{file}\"`")));
+    world.edit("egressd.service", lines.expect("the block"));
+    let target = world.target("api", "");
+    world.configure(&format!("{target}[server]\nweb_config_file = \"{file}\"\n"));
+    world.start();
+    let ask = |login: &str| {
+        let url = "https://localhost:9737/-/healthy";
+        bed.must(&format!(
+            "curl -sS --cacert /root/ca.pem {login} -o /dev/null -w '%{{http_code}}' {url}"
+        ))
+    };
+    assert_eq!([ask(""), ask("-u prometheus:sesame")], ["401", "200"]);
+    bed.must("systemctl reload egressd");
+    assert_eq!(ask(""), "401");
+}
+
+/// A file whose server does not answer, as far as a program sees it: `open(2)` waits for the lease (`fcntl(2)`, F_SETLEASE), and the
+/// kernel would end it after 45 seconds only.
+const HELD: &str = "
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open('/run/hosts', os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+signal.pause()
+";
+
+#[test]
+fn a_daemon_that_a_file_holds_up_is_ended_by_the_watchdog_and_recovers() {
+    let Some(world) = World::new() else { return };
+    let World { bed, .. } = &world;
+    world.edit("egressd.service", "[Service]\nWatchdogSec=3\nRestartSec=0\n");
+    bed.must("echo 127.0.0.1 api.test > /run/hosts; ln -sf /run/hosts /etc/hosts");
+    // By its name, so that each check looks whether that file has changed.
+    world.configure(&world.target("api", "").replace("//127.0.0.1:", "//api.test:"));
+    world.start();
+    bed.wait_for(OWN, "api via direct: works");
+
+    bed.put("/run/held.py", "0644", HELD);
+    bed.must("systemd-run -q --unit=held -p SuccessExitStatus=TERM python3 /run/held.py");
+    bed.wait_for(&["-u", "held"], "held");
+    bed.must("touch /run/hosts");
+    bed.wait_for(PROCESS_1, "egressd.service: Watchdog timeout");
+    bed.wait_for(PROCESS_1, "restart counter is at 1");
+    bed.must("systemctl stop held; systemctl start egressd");
+    until("it checks again", || world.get(WEB, "/-/ready").0 == 200);
 }
 
 #[test]

@@ -24,6 +24,8 @@ use super::program::{Finished, Folder};
 pub(crate) struct Bed {
     /// Its process 1, as this side counts.
     leader: u32,
+    /// The files that it sees: what is done as root is done to those and to no others.
+    mounts: PathBuf,
     keeper: Child,
     /// Closed, it ends the machine.
     hold: Option<ChildStdin>,
@@ -110,8 +112,10 @@ impl Bed {
         command.stdout(output.try_clone().expect("a copy")).stderr(output);
         let mut keeper = command.spawn().expect("unshare runs");
         let hold = keeper.stdin.take();
-        let mut bed = Self { leader: 0, keeper, hold, console };
+        let mut bed = Self { leader: 0, mounts: PathBuf::new(), keeper, hold, console };
         bed.wait_until_booted(&told);
+        bed.mounts = mounts(bed.leader);
+        assert_ne!(bed.mounts, mounts(std::process::id()), "it has files of its own");
         Some(bed)
     }
 
@@ -143,6 +147,8 @@ impl Bed {
 
     /// A program in it, as root. `nsenter` waits for it: what is to run on ends with the machine, and not by killing the command.
     pub(crate) fn command(&self, program: &str) -> Command {
+        // Its number may be another one's by now, even of a process of this side.
+        assert_eq!(mounts(self.leader), self.mounts, "the machine has ended");
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.leader.to_string(), "-a", "--", program]);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
@@ -231,6 +237,11 @@ impl Drop for Bed {
         drop(self.hold.take());
         self.keeper.wait().ok();
     }
+}
+
+/// What tells the mounts of a process from those of others; nothing where it has ended.
+fn mounts(process: u32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{process}/ns/mnt")).unwrap_or_default()
 }
 
 /// A script of a shell whose mounts nobody else sees, and which end with it; it ends with the first command that fails.
