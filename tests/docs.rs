@@ -50,6 +50,24 @@ fn the_readmes_configurations_are_sound() {
 }
 
 #[test]
+fn the_readmes_tasks_are_listed_once_each() {
+    let text = readme();
+    let slug = |headline: &str| {
+        let kept = headline.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    let tasks = text.split("\n## Tasks\n").nth(1).expect("the headline");
+    let list = tasks.split("\n### ").next().unwrap_or_default();
+    let links = list.split("](#").skip(1).filter_map(|rest| rest.split(')').next());
+    let mut listed: Vec<String> = links.map(str::to_owned).collect();
+    let headlines = text.lines().filter_map(|line| line.strip_prefix("### "));
+    let mut tasks: Vec<String> = headlines.map(slug).collect();
+    listed.sort();
+    tasks.sort();
+    assert_eq!(listed, tasks);
+}
+
+#[test]
 fn the_readmes_case_is_one_of_the_lab() {
     let texts = blocks("text");
     let case = texts.iter().find(|block| block.starts_with("[[case]]")).expect("it shows one");
