@@ -354,38 +354,6 @@ fn a_daemon_that_is_silent_is_ended_by_the_watchdog_and_goes_on_counting() {
     assert!(world.series(counted) >= before);
 }
 
-#[test]
-fn the_web_port_is_closed_by_files_that_only_root_may_read() {
-    let Some(world) = World::new() else { return };
-    let World { bed, .. } = &world;
-    let authority = Authority::new("Of the web port");
-    let leaf = authority.leaf(&["localhost"]);
-    let hash = bcrypt::hash("sesame", 4).expect("a hash");
-    let tls = "tls_server_config: { cert_file: web.pem, key_file: web.key }";
-    let users = format!("basic_auth_users: {{ prometheus: \"{hash}\" }}");
-    bed.put("/etc/egressd/web.yml", "0600", format!("{tls}\n{users}\n"));
-    bed.put("/etc/egressd/web.key", "0600", leaf.key_pem());
-    bed.put("/etc/egressd/web.pem", "0600", leaf.chain_pem());
-    bed.put("/root/ca.pem", "0644", authority.pem());
-    let file = "/run/credentials/egressd.service/web.yml";
-    let text = include_str!("../README.md");
-    let lines = text.split("```ini\n").nth(1).and_then(|rest| rest.split("```").next());
-    assert!(text.contains(&format!("`\"{file}\"`")));
-    world.edit("egressd.service", lines.expect("the block"));
-    let target = world.target("api", "");
-    world.configure(&format!("{target}[server]\nweb_config_file = \"{file}\"\n"));
-    world.start();
-    let ask = |login: &str| {
-        let url = "https://localhost:9737/-/healthy";
-        bed.must(&format!(
-            "curl -sS --cacert /root/ca.pem {login} -o /dev/null -w '%{{http_code}}' {url}"
-        ))
-    };
-    assert_eq!([ask(""), ask("-u prometheus:sesame")], ["401", "200"]);
-    bed.must("systemctl reload egressd");
-    assert_eq!(ask(""), "401");
-}
-
 /// A file whose server does not answer, as far as a program sees it: `open(2)` waits for the lease (`fcntl(2)`, F_SETLEASE), and the
 /// kernel would end it after 45 seconds only.
 const HELD: &str = "
