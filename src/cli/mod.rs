@@ -176,10 +176,15 @@ fn complain(text: &str) {
     let (Ok(()) | Err(_)) = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Threads that wait for files and logins, at most. A server of files that is silent keeps them: the unit's `TasksMax=` has room for
+/// as many, and for a child beside them.
+const WAITING: usize = 64;
+
 /// Does this to its end. One thread is enough: a check waits, it does not compute; and a second one would cost
 /// memory. A thread of the host's libraries that still waits for a KDC is left behind.
 fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().max_blocking_threads(WAITING).build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(result)
