@@ -131,3 +131,57 @@ impl Slot {
         self.running.is_none() && now > self.due + self.target.interval.max(GRACE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Given, build};
+
+    /// One target each minute, whose check is bounded by four seconds.
+    fn agenda() -> Agenda {
+        let text = "[probe]\ninterval = \"60s\"\ntimeout = \"1s\"\n[trust]\nsystem = false\n\
+                    [[target]]\nname = \"api\"\nurl = \"https://api.example/\"\n";
+        let (config, _) = crate::config::parse(text);
+        let given = Given {
+            variables: std::collections::BTreeMap::default(),
+            proxies: crate::plan::ProxyVariables::default(),
+            files: std::collections::BTreeMap::default(),
+            lists: Vec::new(),
+            system_roots: Ok(Vec::new()),
+        };
+        let (plan, problems) = build(&config, &given);
+        Agenda::new(&plan.unwrap_or_else(|| panic!("{problems:?}")), None)
+    }
+
+    async fn until(at: u64, agenda: &Agenda) {
+        tokio::time::sleep_until(agenda.began + Duration::from_secs(at)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_beyond_its_bound_is_overdue_until_it_ends() {
+        let mut agenda = agenda();
+        let mut tasks = tokio::task::JoinSet::new();
+        let task = tasks.spawn(std::future::pending::<()>());
+        agenda.started("api", task.id());
+        // Four seconds, and twice the grace of two.
+        until(8, &agenda).await;
+        assert!(!agenda.is_overdue(1));
+        until(9, &agenda).await;
+        assert!(agenda.is_overdue(1));
+        // That there is no room is no excuse for what runs.
+        assert!(agenda.is_overdue(0));
+        assert_eq!(agenda.finished(task.id()).as_deref(), Some("api"));
+        assert!(!agenda.is_overdue(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_is_due_and_not_started_is_overdue_where_there_is_room() {
+        let agenda = agenda();
+        let due = agenda.next_due(1).duration_since(agenda.began).as_secs();
+        until(due + 60, &agenda).await;
+        assert!(!agenda.is_overdue(1));
+        until(due + 62, &agenda).await;
+        assert!(agenda.is_overdue(1));
+        assert!(!agenda.is_overdue(0), "it waits for a place");
+    }
+}
